@@ -1,0 +1,302 @@
+"""The values that every layer speaks: what was measured, what is expected, what was judged.
+
+All are frozen; every stored number is an ``int`` in the base unit of its metric. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_goref.quantity import Unit
+
+
+class Group(enum.Enum):
+    """A family of metrics that users set rules for together."""
+
+    COUNTS = "counts"
+    CALLS = "calls"
+    DURATIONS = "durations"
+    LEAKS = "leaks"
+
+
+class Exactness(enum.Enum):
+    """How far two measurements of unchanged code may differ; it decides how a metric is judged."""
+
+    EXACT = "exact"
+    """Not at all: any difference is real, unless the test itself varies."""
+    NOISY = "noisy"
+    """By whatever else the machine does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What is measured; less is better for all of them.
+
+    Attributes:
+        name: the stable name used in rules, files and tables.
+        group: the family it belongs to.
+        unit: the base unit of its samples.
+        exactness: how far unchanged code may differ.
+        portable: whether its numbers mean the same under another Python version.
+
+    """
+
+    name: str
+    group: Group
+    unit: Unit
+    exactness: Exactness
+    portable: bool = True
+
+
+Samples = tuple[int, ...]
+"""Values of one (metric, subject) in the order taken; never empty. A value that never varied is kept once."""
+
+Measurements = Mapping[Metric, Mapping[str, Samples]]
+"""Metric -> subject -> samples. A metric that is present with no subjects was measured and saw nothing (zero);
+a metric that is absent was not measured."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TestKey:
+    """The identity of a test: a POSIX path from rootdir and the rest of its node id."""
+
+    __test__ = False  # pytest would otherwise try to collect it by its name
+
+    path: str
+    name: str
+
+    @property
+    def nodeid(self) -> str:
+        """The node id as pytest prints and accepts it."""
+        return f"{self.path}::{self.name}" if self.name else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where a record was taken.
+
+    Attributes:
+        python: implementation and minor version, for example ``cpython-3.12``: calls compare only within one.
+        machine: the machine in words, for example ``x86_64 Linux, Intel Xeon (2 CPUs)``.
+        fingerprint: short hash of everything that durations depend on.
+
+    """
+
+    python: str
+    machine: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One timed execution of a test.
+
+    Attributes:
+        wall_ns: elapsed time.
+        cpu_ns: CPU time of the measuring thread.
+        preempted: involuntary context switches, 0 where the platform does not count them.
+
+    """
+
+    wall_ns: int
+    cpu_ns: int
+    preempted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The rounds that one process took; rounds of one visit are correlated.
+
+    Attributes:
+        rounds: in the order taken, never empty.
+        timers: for each name given to ``goref.measure``, the ns per iteration of each round.
+
+    """
+
+    rounds: tuple[Round, ...]
+    timers: Mapping[str, Samples] = field(default_factory=dict)
+
+
+class Mode(enum.Enum):
+    """How a test was executed."""
+
+    WARM = "warm"
+    """Repeated after a first execution, so that caches were filled."""
+    COLD = "cold"
+    """Executed once."""
+
+
+class ProblemKind(enum.Enum):
+    """Why a record holds less than was asked for."""
+
+    NOT_REPEATABLE = "not-repeatable"
+    """The test passed once and failed when repeated: its numbers are not comparable."""
+    SKIPPED = "skipped"
+    """A pass or a metric could not be measured."""
+    ONCE = "once"
+    """The test was executed once although it asked for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason, in a sentence, why a record holds less than was asked for."""
+
+    kind: ProblemKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All measurements of one test in one run."""
+
+    key: TestKey
+    environment: Environment
+    mode: Mode
+    measurements: Measurements
+    visit: Visit | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the numbers may be compared or accepted."""
+        return all(problem.kind is not ProblemKind.NOT_REPEATABLE for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineEntry:
+    """What is accepted for one test.
+
+    Attributes:
+        key: the test.
+        mode: how it was executed when accepted.
+        python: where metrics that are not portable were taken, as ``Environment.python``.
+        measurements: the accepted numbers; durations are in ``visits``.
+        visits: timed rounds by machine fingerprint, oldest first.
+
+    """
+
+    key: TestKey
+    mode: Mode
+    python: str
+    measurements: Measurements
+    visits: Mapping[str, tuple[Visit, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def from_record(cls, record: Record) -> BaselineEntry:
+        """Return the entry that accepts ``record`` as it is."""
+        visits = {record.environment.fingerprint: (record.visit,)} if record.visit else {}
+        return cls(record.key, record.mode, record.environment.python, record.measurements, visits)
+
+
+class Severity(enum.Enum):
+    """What a regression does to the test."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How much more is accepted; a regression must exceed both.
+
+    Attributes:
+        relative: a fraction, 0.05 for 5 %.
+        absolute: in the base unit of the metric.
+
+    """
+
+    relative: float = 0.0
+    absolute: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Tolerance and severity of one metric."""
+
+    tolerance: Tolerance
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An absolute limit that a marker sets: no baseline is needed.
+
+    Attributes:
+        metric: what is limited.
+        subject: of what; empty for the whole test.
+        most: the largest accepted value, in the base unit of the metric.
+
+    """
+
+    metric: Metric
+    subject: str
+    most: int
+
+
+class Outcome(enum.Enum):
+    """The result of judging one metric of one subject."""
+
+    SAME = "same"
+    IMPROVED = "improved"
+    REGRESSED = "regressed"
+    OVER_LIMIT = "over-limit"
+    NEW = "new"
+    GONE = "gone"
+    INCONCLUSIVE = "inconclusive"
+    INCOMPARABLE = "incomparable"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One metric of one subject, judged.
+
+    Attributes:
+        metric: what was judged.
+        subject: of what; empty for the whole test.
+        outcome: the result.
+        severity: what the result does to the test.
+        before: the accepted value, None when there is none.
+        after: the measured value, None when there is none.
+        reason: one sentence, where the numbers alone do not say it.
+
+    """
+
+    metric: Metric
+    subject: str
+    outcome: Outcome
+    severity: Severity
+    before: int | None
+    after: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings of one test that are worth telling, and what they amount to.
+
+    Attributes:
+        key: the test.
+        outcome: NEW, INCOMPARABLE, INCONCLUSIVE, REGRESSED, OVER_LIMIT, IMPROVED or SAME: the first that applies
+            of over-limit, regressed (at a severity that fails or warns), new, incomparable, inconclusive, improved.
+        findings: everything but SAME, most important first.
+        reason: why the whole test is new, incomparable or inconclusive.
+
+    """
+
+    key: TestKey
+    outcome: Outcome
+    findings: tuple[Finding, ...]
+    reason: str = ""
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The findings that fail the test."""
+        return tuple(f for f in self.findings if is_failure(f))
+
+
+def is_failure(finding: Finding) -> bool:
+    """Return whether ``finding`` fails its test."""
+    return finding.severity is Severity.FAIL and finding.outcome in (Outcome.REGRESSED, Outcome.OVER_LIMIT)
