@@ -53,22 +53,27 @@ _STEPS: Final[dict[Unit, tuple[tuple[str, int], ...]]] = {
     Unit.BYTE: (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)),
 }
 _MOST: Final = 2**63 - 1
+_MOST_DIGITS: Final = 40
+"""More than any value that can be stored has; ``int`` refuses very long texts with an error of its own."""
 
 
 def parse_quantity(text: str, unit: Unit) -> int:
-    """Return the number of base units that ``text`` names.
+    """Return the number of base units that ``text`` names; a fraction of a nanosecond or byte is dropped.
 
     Raises:
-        InvalidValueError: ``text`` is no quantity of that unit, is not whole, or is too large to store.
+        InvalidValueError: ``text`` is no quantity of that unit, is a fraction of a count, or is too large.
 
     """
     match = _QUANTITY.fullmatch(text)
-    scale = match and _SCALES[unit].get(match[2].lower())
+    scale = _SCALES[unit].get(match[2].lower()) if match else None
     if match is None or scale is None:
         raise InvalidValueError(f"{text!r} is not {_WRITTEN[unit]}")
     number = match[1].replace("_", "")
+    if len(number) > _MOST_DIGITS:
+        raise InvalidValueError(f"{number[:_MOST_DIGITS]}... has too many digits: write {_WRITTEN[unit]}")
     whole, _, fraction = number.partition(".")
-    value, remainder = divmod(int(whole + fraction) * scale, 10 ** len(fraction))
+    divisor: int = 10 ** len(fraction)
+    value, remainder = divmod(int(whole + fraction) * scale, divisor)
     if remainder and unit is Unit.COUNT:
         raise InvalidValueError(f"{text!r} is not {_WRITTEN[unit]}")
     if value > _MOST:
@@ -77,12 +82,13 @@ def parse_quantity(text: str, unit: Unit) -> int:
 
 
 def format_quantity(value: int, unit: Unit) -> str:
-    """Return ``value`` base units as a person reads them: three significant digits and a unit, counts whole."""
+    """Return ``value`` as a person reads it: three significant digits and a unit, counts whole."""
     if unit is Unit.COUNT:
         return str(value)
     for suffix, scale in _STEPS[unit]:
-        if abs(value) >= scale:
-            scaled = value / scale
-            decimals = max(0, 2 - math.floor(math.log10(abs(scaled))))
+        scaled = value / scale
+        rounded = abs(float(f"{scaled:.3g}"))  # what is shown decides: 999 999 ns are 1.00 ms, not 1000 us
+        if rounded >= 1:
+            decimals = max(0, 2 - math.floor(math.log10(rounded)))
             return f"{scaled:.{decimals}f} {suffix}"
     return f"{value} {unit.value}"

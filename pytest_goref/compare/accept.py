@@ -1,0 +1,45 @@
+"""Accepting a record: what a baseline holds for a test after a save."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from pytest_goref.compare.judge import judge
+from pytest_goref.compare.rules import Rules
+from pytest_goref.model import BaselineEntry, Exactness, Outcome, Record, Visit
+
+_MOVED: Final = (Outcome.REGRESSED, Outcome.IMPROVED, Outcome.INCONCLUSIVE)
+"""Outcomes about the numbers; another interpreter or a pass that was off moves nothing."""
+
+
+def accept(record: Record, entry: BaselineEntry | None) -> BaselineEntry:
+    """Return the entry that accepts ``record`` after ``entry``.
+
+    Numbers within tolerance are kept as they are, so that saving unchanged code changes no file; the rounds of a
+    machine are kept until durations move or a machine is new.
+    """
+    fresh = BaselineEntry.from_record(record)
+    if entry is None or _moved(record, entry, Exactness.EXACT):
+        return fresh
+    # What was not measured before is new; what was measured elsewhere or is within tolerance stays.
+    added = {metric: by for metric, by in record.measurements.items() if metric not in entry.measurements}
+    return replace(entry, measurements={**entry.measurements, **added}, visits=_visits(record, entry))
+
+
+def _moved(record: Record, entry: BaselineEntry, exactness: Exactness) -> bool:
+    """Return whether a metric of that exactness is beyond its default tolerance, whatever the user's rules."""
+    if record.mode is not entry.mode:
+        return True
+    verdict = judge(record, entry, Rules.default())
+    return any(f.metric.exactness is exactness and f.outcome in _MOVED for f in verdict.findings)
+
+
+def _visits(record: Record, entry: BaselineEntry) -> Mapping[str, tuple[Visit, ...]]:
+    """Return the visits to keep: a machine's are replaced when its durations moved, and added when it is new."""
+    fingerprint = record.environment.fingerprint
+    known = entry.visits.get(fingerprint)
+    if record.visit is None or (known and not _moved(record, entry, Exactness.NOISY)):
+        return entry.visits
+    return {**entry.visits, fingerprint: (record.visit,)}

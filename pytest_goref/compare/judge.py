@@ -1,0 +1,260 @@
+"""The judge: all metrics of one test, compared with what is accepted, make one verdict.
+
+How a metric is compared follows from its exactness; nothing here asks which metric it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_goref.compare.change import Change, compare_exact
+from pytest_goref.compare.durations import (
+    comparable_durations,
+    compare_fastest,
+    duration_obstacle,
+    measured_durations,
+)
+from pytest_goref.metrics import CPU_TIME
+from pytest_goref.model import (
+    BaselineEntry,
+    Exactness,
+    Finding,
+    Group,
+    Limit,
+    Measurements,
+    Metric,
+    Mode,
+    Outcome,
+    ProblemKind,
+    Record,
+    Rule,
+    Samples,
+    Severity,
+    Tolerance,
+    Verdict,
+    is_failure,
+)
+from pytest_goref.quantity import Unit, format_quantity
+
+if TYPE_CHECKING:
+    from pytest_goref.compare.rules import Rules
+
+_Compare = Callable[[Samples | None, Samples | None, Tolerance], Change]
+_COMPARE: Final[Mapping[Exactness, _Compare]] = {
+    Exactness.EXACT: compare_exact,
+    Exactness.NOISY: compare_fastest,
+}
+_BAD: Final = (Outcome.REGRESSED, Outcome.OVER_LIMIT)
+_DIRECTED: Final = (Outcome.REGRESSED, Outcome.IMPROVED)
+_WITHOUT_BASELINE: Final[Mapping[Outcome, Outcome]] = {
+    Outcome.REGRESSED: Outcome.OVER_LIMIT,
+    Outcome.INCONCLUSIVE: Outcome.INCONCLUSIVE,
+}
+_WORST: Final[Mapping[Exactness, Callable[[Samples], int]]] = {Exactness.EXACT: max, Exactness.NOISY: min}
+"""What a limit is held against: no execution may use a key more often; the fastest round tells the time."""
+_EXECUTIONS: Final[Mapping[Mode, str]] = {Mode.WARM: "repeatedly", Mode.COLD: "once"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """Why nothing of a test can be compared."""
+
+    outcome: Outcome
+    reason: str
+
+
+def judge(
+    record: Record,
+    expected: BaselineEntry | None,
+    rules: Rules,
+    limits: Sequence[Limit] = (),
+    *,
+    compare: bool = True,
+) -> Verdict:
+    """Return the verdict on ``record``.
+
+    Args:
+        record: what was measured.
+        expected: what is accepted for the test; None when nothing is.
+        rules: tolerance and severity of each metric.
+        limits: absolute limits of the test; they need nothing accepted.
+        compare: whether a comparison was asked for; without one, only limits and leaks are judged.
+
+    """
+    whole = _whole_obstacle(record, expected) if compare else None
+    findings = list(_over_limits(record, limits))
+    if whole is None and compare and expected is not None:
+        compared, whole = _compare(record, expected, rules)
+        findings.extend(compared)
+        findings.extend(_unaccepted_leaks(record, expected.measurements, rules))
+    else:
+        findings.extend(_unaccepted_leaks(record, {}, rules))
+    told = _worth_telling(findings)
+    outcome = _outcome_of(told, whole)
+    return Verdict(record.key, outcome, told, _reason_of(told, outcome, whole))
+
+
+def _whole_obstacle(record: Record, expected: BaselineEntry | None) -> _Whole | None:
+    if expected is None:
+        return _Whole(Outcome.NEW, "nothing is accepted for this test yet")
+    if not record.comparable:
+        texts = (p.text for p in record.problems if p.kind is ProblemKind.NOT_REPEATABLE)
+        return _Whole(Outcome.INCOMPARABLE, "; ".join(texts))
+    if record.mode is not expected.mode:
+        now, then = _EXECUTIONS[record.mode], _EXECUTIONS[expected.mode]
+        return _Whole(
+            Outcome.INCOMPARABLE,
+            f"the test was executed {now} now, and {then} when its numbers were accepted",
+        )
+    return None
+
+
+def _compare(record: Record, expected: BaselineEntry, rules: Rules) -> tuple[list[Finding], _Whole | None]:
+    """Return the findings about all that is accepted, and why nothing was compared if that is so."""
+    timed_before, timed_after = comparable_durations(record, expected)
+    before: Measurements = {**expected.measurements, **timed_before}
+    after: Measurements = {**record.measurements, **timed_after}
+    findings: list[Finding] = []
+    compared = False
+    for metric in sorted(before, key=lambda m: m.name):
+        rule = rules.rule(metric)
+        reason = "" if metric in after else _not_measured(metric, record)
+        reason = reason or _not_portable(metric, record, expected)
+        if not reason:
+            findings.extend(_metric_findings(metric, rule, before[metric], after[metric]))
+            compared = compared or rule.severity is not Severity.OFF
+        elif rule.severity is not Severity.OFF:
+            findings.append(_incomparable(metric, rule.severity, reason))
+    reason = duration_obstacle(record, expected)
+    if reason and rules.rule(CPU_TIME).severity is not Severity.OFF:
+        # A baseline often comes from another machine: told to those who ask, never held against the test.
+        findings.append(_incomparable(CPU_TIME, Severity.OFF, reason))
+    return findings, None if compared else _nothing_compared(findings)
+
+
+def _nothing_compared(findings: Iterable[Finding]) -> _Whole:
+    reasons = dict.fromkeys(f.reason for f in findings if f.outcome is Outcome.INCOMPARABLE)
+    return _Whole(
+        Outcome.INCOMPARABLE, "; ".join(reasons) or "no metric that is judged was accepted and measured"
+    )
+
+
+def _incomparable(metric: Metric, severity: Severity, reason: str) -> Finding:
+    return Finding(metric, "", Outcome.INCOMPARABLE, severity, None, None, reason)
+
+
+def _not_measured(metric: Metric, record: Record) -> str:
+    words = re.compile(rf"\b({re.escape(metric.name)}|{re.escape(metric.group.value)})\b")
+    texts = (p.text for p in record.problems if p.kind is ProblemKind.SKIPPED and words.search(p.text))
+    verb = "were" if metric.unit is Unit.COUNT else "was"
+    return ": ".join((f"{metric.name} {verb} not measured in this run", *texts))
+
+
+def _not_portable(metric: Metric, record: Record, expected: BaselineEntry) -> str:
+    now, then = record.environment.python, expected.python
+    return "" if metric.portable or now == then else f"{metric.name} of {then} and {now} do not compare"
+
+
+def _metric_findings(
+    metric: Metric, rule: Rule, before: Mapping[str, Samples], after: Mapping[str, Samples]
+) -> Iterator[Finding]:
+    compare = _COMPARE[metric.exactness]
+    for subject in sorted(before.keys() | after.keys()):
+        change = compare(before.get(subject), after.get(subject), rule.tolerance)
+        yield _finding(metric, subject, rule.severity, change)
+
+
+def _finding(metric: Metric, subject: str, severity: Severity, change: Change) -> Finding:
+    outcome, reason = change.outcome, change.reason
+    if outcome in (Outcome.NEW, Outcome.GONE):
+        severity = Severity.OFF
+    elif outcome is Outcome.SAME and change.before != change.after:
+        # Too little to matter alone, but it may explain another finding.
+        outcome = Outcome.REGRESSED if (change.after or 0) > (change.before or 0) else Outcome.IMPROVED
+        severity, reason = Severity.OFF, "within tolerance"
+    return Finding(metric, subject, outcome, severity, change.before, change.after, reason)
+
+
+def _over_limits(record: Record, limits: Iterable[Limit]) -> Iterator[Finding]:
+    measured: Measurements = {**record.measurements, **measured_durations(record.visit)}
+    for limit in limits:
+        metric, subject = limit.metric, limit.subject
+        most = format_quantity(limit.most, metric.unit)
+        if metric not in measured:
+            reason = f"{_not_measured(metric, record)}, so the limit {most} was not checked"
+            yield Finding(metric, subject, Outcome.INCONCLUSIVE, Severity.FAIL, None, None, reason)
+            continue
+        worst = _WORST[metric.exactness](measured[metric].get(subject, (0,)))
+        if worst > limit.most:
+            yield Finding(metric, subject, Outcome.OVER_LIMIT, Severity.FAIL, None, worst, f"limit {most}")
+
+
+def _unaccepted_leaks(record: Record, accepted: Measurements, rules: Rules) -> Iterator[Finding]:
+    """Yield what the test left behind where nothing says what it may: a fault even without a baseline."""
+    for metric in sorted(record.measurements.keys() - accepted.keys(), key=lambda m: m.name):
+        rule = rules.rule(metric)
+        if metric.group is not Group.LEAKS or rule.severity is Severity.OFF:
+            continue
+        severity = rule.severity if metric in rules.chosen else Severity.WARN
+        for subject, samples in sorted(record.measurements[metric].items()):
+            change = _COMPARE[metric.exactness](None, samples, rule.tolerance)
+            outcome = _WITHOUT_BASELINE.get(change.outcome)
+            if outcome is not None:
+                reason = change.reason or "left behind by the test"
+                yield Finding(metric, subject, outcome, severity, None, change.after, reason)
+
+
+def _worth_telling(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return what is to be told, most important first; what is not judged, only where it may explain."""
+    bad = any(f.severity is not Severity.OFF and f.outcome in _BAD for f in findings)
+    told = (
+        f
+        for f in findings
+        if f.outcome is not Outcome.SAME
+        and (
+            f.severity is not Severity.OFF
+            or f.outcome not in _DIRECTED
+            or (bad and f.metric.exactness is Exactness.EXACT)
+        )
+    )
+    return tuple(sorted(told, key=_importance))
+
+
+def _importance(finding: Finding) -> tuple[int, bool, int, str, str]:
+    judged = finding.severity is not Severity.OFF
+    if is_failure(finding):
+        rank = 0
+    elif judged and finding.outcome in _BAD:
+        rank = 1
+    elif judged and finding.outcome is Outcome.IMPROVED:
+        rank = 2
+    else:
+        rank = 3
+    size = abs((finding.after or 0) - (finding.before or 0))
+    metric = finding.metric
+    return rank, metric.exactness is Exactness.NOISY, -size, metric.name, finding.subject
+
+
+def _outcome_of(findings: Iterable[Finding], whole: _Whole | None) -> Outcome:
+    judged = [f for f in findings if f.severity is not Severity.OFF]
+    if any(f.outcome is Outcome.OVER_LIMIT and is_failure(f) for f in judged):
+        return Outcome.OVER_LIMIT
+    found = {f.outcome for f in judged}
+    if Outcome.REGRESSED in found:
+        return Outcome.REGRESSED
+    if whole is not None:
+        return whole.outcome
+    ranked = (Outcome.INCONCLUSIVE, Outcome.OVER_LIMIT, Outcome.IMPROVED)
+    return next((outcome for outcome in ranked if outcome in found), Outcome.SAME)
+
+
+def _reason_of(findings: Iterable[Finding], outcome: Outcome, whole: _Whole | None) -> str:
+    if whole is not None:
+        return whole.reason
+    if outcome is not Outcome.INCONCLUSIVE:
+        return ""
+    first = next(f for f in findings if f.outcome is Outcome.INCONCLUSIVE and f.severity is not Severity.OFF)
+    return " ".join(filter(None, (first.metric.name, first.subject, first.reason)))

@@ -1,0 +1,230 @@
+"""Rules: how much more of each metric is accepted, and what happens beyond. Limits: what needs no baseline.
+
+A rule is written ``GROUP_OR_METRIC:REL%[+ABS]``, ``GROUP_OR_METRIC:ABS`` or ``GROUP_OR_METRIC:off``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from pytest_goref.errors import InvalidValueError
+from pytest_goref.metrics import DEFAULT_RULES, METRICS, REFS, WALL_TIME
+from pytest_goref.model import Exactness, Group, Limit, Metric, Rule, Severity, Tolerance
+from pytest_goref.quantity import Unit, parse_quantity
+
+_TARGETS: Final[Mapping[str, tuple[Metric, ...]]] = {
+    **{group.value: tuple(m for m in METRICS.values() if m.group is group) for group in Group},
+    **{name: (metric,) for name, metric in METRICS.items()},
+}
+_PERCENTAGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
+_MOST_PERCENT: Final = 1_000_000
+_SHOWN_CHARACTERS: Final = 80
+_OFF: Final = "off"
+_EXAMPLES: Final = "write for example counts:0, calls:5%+8, durations:10% or calls:off"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """What one RULE says: a new tolerance for some metrics, or that they are not judged.
+
+    Attributes:
+        metrics: the metrics it is about, never empty.
+        tolerance: how much more is accepted; None turns the metrics off.
+        text: the rule as it was written.
+
+    """
+
+    metrics: tuple[Metric, ...]
+    tolerance: Tolerance | None
+    text: str
+
+
+def parse_rule(text: object) -> RuleChange:
+    """Return what the RULE ``text`` says.
+
+    Raises:
+        InvalidValueError: ``text`` is no rule; the message names it, what is wrong and what to write.
+
+    """
+    if not isinstance(text, str):
+        _refuse(text, f"a rule is text, not {type(text).__name__}")
+    target, colon, spec = (part.strip() for part in text.partition(":"))
+    if not target and not colon:
+        _refuse(text, "a rule is empty")
+    if not colon:
+        _refuse(text, "there is no ':' after the name of the group or metric")
+    if ":" in spec:
+        _refuse(text, "there is more than one ':'")
+    metrics = _metrics_named(target.lower(), text)
+    if not spec:
+        _refuse(text, "nothing stands after the ':'")
+    tolerance = None if spec.lower() == _OFF else _parse_tolerance(spec, metrics, text)
+    return RuleChange(metrics, tolerance, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rule of every metric.
+
+    Attributes:
+        by_metric: the rule of each metric of the catalogue.
+        chosen: the metrics whose rule the user set; a leak fails a test that has no baseline only then.
+
+    """
+
+    by_metric: Mapping[Metric, Rule]
+    chosen: frozenset[Metric] = frozenset()
+
+    @classmethod
+    def default(cls) -> Rules:
+        """Return the rules that apply when the user sets none."""
+        return cls(DEFAULT_RULES)
+
+    def with_changes(self, changes: Iterable[tuple[Severity, RuleChange]]) -> Rules:
+        """Return these rules after ``changes``, of which the last about a metric wins.
+
+        Raises:
+            InvalidValueError: a change would let durations fail a test.
+
+        """
+        by_metric, chosen = dict(self.by_metric), set(self.chosen)
+        for severity, change in changes:
+            if change.tolerance is None:
+                by_metric.update({m: Rule(by_metric[m].tolerance, Severity.OFF) for m in change.metrics})
+            else:
+                _check_may_fail(severity, change)
+                by_metric.update(dict.fromkeys(change.metrics, Rule(change.tolerance, severity)))
+            chosen.update(change.metrics)
+        return Rules(by_metric, frozenset(chosen))
+
+    def rule(self, metric: Metric) -> Rule:
+        """Return the rule of ``metric``."""
+        return self.by_metric[metric]
+
+
+def parse_limits(max_count: object = None, max_duration: object = None) -> tuple[Limit, ...]:
+    """Return the limits that a marker sets.
+
+    Args:
+        max_count: None, or for each key, written as in the tables, the largest accepted count.
+        max_duration: None, or a time such as ``"50ms"`` that the fastest round must not exceed.
+
+    Raises:
+        InvalidValueError: an argument has the wrong type or value.
+
+    """
+    counts = () if max_count is None else _count_limits(max_count)
+    durations = () if max_duration is None else (_duration_limit(max_duration),)
+    return (*counts, *durations)
+
+
+def _metrics_named(target: str, text: str) -> tuple[Metric, ...]:
+    if not target:
+        _refuse(text, "no group or metric is named before the ':'")
+    if target not in _TARGETS:
+        close = difflib.get_close_matches(target[:_SHOWN_CHARACTERS], _TARGETS, n=1)
+        guess = f" (did you mean {close[0]}?)" if close else ""
+        _refuse(text, f"{_shown(target)} is no group or metric{guess}; known are {', '.join(_TARGETS)}")
+    return _TARGETS[target]
+
+
+def _parse_tolerance(spec: str, metrics: tuple[Metric, ...], text: str) -> Tolerance:
+    first, plus, second = (part.strip() for part in spec.partition("+"))
+    if not plus:
+        if "%" in first:
+            return Tolerance(_parse_percentage(first, text))
+        return Tolerance(absolute=_parse_absolute(first, metrics, text))
+    if "+" in second:
+        _refuse(text, "there is more than one '+'")
+    if "%" in second:
+        _refuse(text, "the percentage comes first and only once: REL%+ABS")
+    if "%" not in first:
+        _refuse(text, f"{_shown(first)} before the '+' is no percentage such as 5%")
+    return Tolerance(_parse_percentage(first, text), _parse_absolute(second, metrics, text))
+
+
+def _parse_percentage(part: str, text: str) -> float:
+    match = _PERCENTAGE.fullmatch(part)
+    if match is None:
+        _refuse(text, f"{_shown(part)} is no percentage such as 5% or 0.5%")
+    percent = float(match[1])
+    if percent > _MOST_PERCENT:
+        _refuse(text, f"{_shown(part)} is more than {_MOST_PERCENT}%; use 'off' to accept any increase")
+    return percent / 100
+
+
+def _parse_absolute(part: str, metrics: tuple[Metric, ...], text: str) -> int:
+    if not part:
+        _refuse(text, "nothing stands after the '+'")
+    values = []
+    for unit in dict.fromkeys(metric.unit for metric in metrics):
+        try:
+            values.append(parse_quantity(part, unit))
+        except InvalidValueError:
+            _refuse(text, f"{_shown(part)} is neither a percentage nor {_WRITTEN[unit]}")
+    return max(values)
+
+
+_WRITTEN: Final[Mapping[Unit, str]] = {
+    Unit.COUNT: "a whole number that can be stored, such as 8",
+    Unit.NANOSECOND: "a time that can be stored, such as 1ms (units: ns, us, ms, s, min)",
+    Unit.BYTE: "a size that can be stored, such as 64KiB (units: B, kB, MB, GB, KiB, MiB, GiB)",
+}
+
+
+def _check_may_fail(severity: Severity, change: RuleChange) -> None:
+    noisy = any(metric.exactness is Exactness.NOISY for metric in change.metrics)
+    if noisy and severity is Severity.FAIL:
+        raise InvalidValueError(
+            f"rule {_shown(change.text)}: durations of one run cannot fail a test: they are not confirmed; "
+            'use --goref-warn=durations:10%, or set an absolute limit with max_duration="50ms"'
+        )
+
+
+def _count_limits(max_count: object) -> tuple[Limit, ...]:
+    if not isinstance(max_count, Mapping):
+        raise InvalidValueError(
+            f"max_count={_shown(max_count)}: not a mapping; "
+            'write the most uses of each key, for example max_count={"db.query": 3}'
+        )
+    return tuple(_count_limit(key, most) for key, most in max_count.items())
+
+
+def _count_limit(key: object, most: object) -> Limit:
+    if not isinstance(key, str) or not key:
+        raise InvalidValueError(
+            f"max_count: {_shown(key)} is no key; write it as it stands in the tables, "
+            'for example max_count={"db.query": 3}'
+        )
+    if not isinstance(most, int) or isinstance(most, bool) or most < 0:
+        raise InvalidValueError(
+            f"max_count: the limit of {_shown(key)} is {_shown(most)}; "
+            "write a whole number from 0, for example 3"
+        )
+    return Limit(REFS, key, most)
+
+
+def _duration_limit(max_duration: object) -> Limit:
+    advice = 'write a time such as max_duration="50ms" (units: ns, us, ms, s, min)'
+    if not isinstance(max_duration, str):
+        raise InvalidValueError(f"max_duration={_shown(max_duration)}: not text with a unit; {advice}")
+    try:
+        most_ns = parse_quantity(max_duration, Unit.NANOSECOND)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"max_duration={_shown(max_duration)}: {advice}") from error
+    if most_ns == 0:
+        raise InvalidValueError(f"max_duration={_shown(max_duration)}: no test takes no time; {advice}")
+    return Limit(WALL_TIME, "", most_ns)
+
+
+def _refuse(text: object, what: str) -> NoReturn:
+    raise InvalidValueError(f"rule {_shown(text)}: {what}; {_EXAMPLES}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."

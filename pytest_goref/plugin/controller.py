@@ -1,0 +1,157 @@
+"""The controller: gathers results, writes history and baseline, and tells the user. Only it writes."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_goref import __version__
+from pytest_goref.compare.accept import accept
+from pytest_goref.environment import current_commit, current_environment
+from pytest_goref.errors import GorefError
+from pytest_goref.model import BaselineEntry, TestKey
+from pytest_goref.plugin.results import Results
+from pytest_goref.plugin.selection import Scope, Selection
+from pytest_goref.plugin.telling import summarize
+from pytest_goref.report.summary import Saved
+from pytest_goref.report.terminal import render_summary
+from pytest_goref.store.baseline import Baselines
+from pytest_goref.store.cache import CacheDirectory
+from pytest_goref.store.history import History, RunInfo, TestResult
+
+if TYPE_CHECKING:
+    from pytest_goref.plugin.reference import Reference
+    from pytest_goref.plugin.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a session is for, beside measuring.
+
+    Attributes:
+        settings: of the session.
+        reference: what is compared with, None when nothing is.
+        selection: which tests were collected; filled while they are.
+
+    """
+
+    settings: Settings
+    reference: Reference | None
+    selection: Selection
+
+
+class Controller:
+    """The hooks of the process that writes; under xdist the one that executes no tests.
+
+    Args:
+        purpose: what the session is for.
+
+    """
+
+    def __init__(self, purpose: Purpose) -> None:
+        self._purpose = purpose
+        self._results = Results()
+        self._notes: list[str] = []
+        self._saved: Saved | None = None
+        self._missing: tuple[TestKey, ...] = ()
+        self._scope = Scope((), "")
+        self._began = datetime.datetime.now(datetime.UTC).astimezone()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather what a test has measured."""
+        self._results.add(report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
+        """Tell an xdist worker which run is the last one, before that changes."""
+        if self._purpose.reference is not None:
+            words = self._purpose.reference.words
+            if words.startswith("run "):
+                node.workerinput["goref_compare"] = words.replace(" ", ":")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
+        """Take over which tests an xdist worker has collected."""
+        self._purpose.selection.add_plain(getattr(node, "workeroutput", {}).get("goref_selection", ()))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write, and let missing tests fail a strict session."""
+        if session.config.getoption("collectonly", False):
+            return
+        self._scope = Scope.of(session.config)
+        self._missing = self._find_missing()
+        if self._missing and self._purpose.settings.strict and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._purpose.settings.save:
+            self._guarded(self._save, session, fatal=True)
+        if self._results.by_key:
+            self._guarded(self._remember, session, fatal=False)
+
+    def _find_missing(self) -> tuple[TestKey, ...]:
+        """Return the tests that are accepted, were looked for, and are gone or no longer marked."""
+        reference, selection = self._purpose.reference, self._purpose.selection
+        if reference is None:
+            return ()
+        missing = []
+        for key in reference.keys():
+            gone = key not in selection.collected and not self._scope.narrowed and self._scope.covers(key.path)
+            unmarked = key in selection.selected and key not in selection.measured
+            if gone or unmarked:
+                missing.append(key)
+        return tuple(missing)
+
+    def _guarded(self, write: Any, session: pytest.Session, *, fatal: bool) -> None:  # noqa: ANN401 - a bound method
+        """Write; what goes wrong is told, and fails the session when the user asked for what was to be written."""
+        try:
+            write(session)
+        except GorefError as error:
+            self._notes.append(str(error))
+            if fatal and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def _save(self, _session: pytest.Session) -> None:
+        """Merge what passed into the baseline."""
+        name = self._purpose.settings.save
+        baselines = Baselines(CacheDirectory(self._purpose.settings.cache))
+        stored = baselines.open(name) if baselines.exists(name) else None
+        changes: dict[TestKey, BaselineEntry] = {}
+        for key, result in self._results.by_key.items():
+            if result.accepted and result.record is not None:
+                changes[key] = accept(result.record, stored.get(key) if stored else None)
+        saved = baselines.save(name, changes)
+        self._saved = Saved(name, saved.new + saved.changed, saved.unchanged)
+
+    def _remember(self, session: pytest.Session) -> None:
+        """Append the run to the history."""
+        cache = CacheDirectory(self._purpose.settings.cache)
+        cache.ensure()
+        history = History(cache.history)
+        run = RunInfo(
+            id=None,
+            started_at=self._began.isoformat(timespec="seconds"),
+            commit=current_commit(self._purpose.settings.rootdir),
+            environment=current_environment(),
+            exit_status=int(session.exitstatus),
+            complete=not self._scope.narrowed and not session.shouldstop and not session.shouldfail,
+            scope=self._scope.paths,
+            plugin_version=__version__,
+        )
+        results = (TestResult(key, r.outcome, r.record) for key, r in self._results.by_key.items())
+        try:
+            history.append(run, results)
+        finally:
+            self._notes.extend(history.notices)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the summary."""
+        config = terminalreporter.config
+        if config.getoption("collectonly", False) or config.getoption("setuponly", False):
+            return
+        summary = summarize(self._results, self._purpose, self._missing, self._saved, tuple(self._notes))
+        lines = render_summary(summary, config.get_verbosity(), config.get_terminal_writer().fullwidth)
+        for line in lines:
+            terminalreporter.write_line(line)

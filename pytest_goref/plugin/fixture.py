@@ -1,0 +1,60 @@
+"""The ``goref`` fixture: what a test may ask of the plugin while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+import pytest
+
+from pytest_goref.tracker import get_tracker
+
+if TYPE_CHECKING:
+    from pytest_goref.plugin.region import Region
+    from pytest_goref.tracker import Ref, Snapshot
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+REGION: Final = pytest.StashKey["Callable[[], Region | None]"]()
+"""Where a measuring session leaves the way to its present region."""
+
+
+class GorefFixture:
+    """What the fixture gives to a test.
+
+    Args:
+        region: returns the region in which the test is executing; None when nothing is measured.
+
+    """
+
+    def __init__(self, region: Callable[[], Region | None]) -> None:
+        self._region = region
+        self._tracker = get_tracker()
+        self._before = self._tracker.snapshot()
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> GorefFixture:
+        """Return a fixture value for the session of ``config``."""
+        return cls(config.stash.get(REGION, lambda: None))
+
+    def ref(self, key: str) -> Ref:
+        """Begin a use of ``key`` in the root tracker; end it with ``with`` or ``deref()``."""
+        return self._tracker.ref(key)
+
+    def snapshot(self) -> Snapshot:
+        """Return what was tracked since this test was set up."""
+        return self._tracker.snapshot() - self._before
+
+    def measure(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call ``function`` and return its result; in a timed round call it often enough to be timed.
+
+        For functions that are faster than a round can resolve: the number of calls is chosen so that they take
+        at least 1 ms together, and the time of one call is stored under the function's qualified name. Outside
+        timed rounds, and when ``--goref`` is off, it is called once.
+        """
+        region = self._region()
+        if region is None or not region.timed:
+            return function(*args, **kwargs)
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        return region.loop(name, lambda: function(*args, **kwargs))

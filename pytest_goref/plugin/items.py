@@ -1,0 +1,185 @@
+"""The hooks that measure items; they run wherever tests run, on xdist workers too, and write nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_goref.errors import InvalidValueError
+from pytest_goref.plugin.keys import is_unstable, key_of
+from pytest_goref.plugin.measurement import ItemMeasurement, Judging, Plan
+from pytest_goref.plugin.protocol import execute_measured, failed_silently
+from pytest_goref.plugin.settings import Settings, is_measured, read_request
+
+if TYPE_CHECKING:
+    from pytest_goref.plugin.passes import Tools
+    from pytest_goref.plugin.region import Region
+
+_UNTIMED_UNDER_XDIST: Final = "durations are not measured under xdist (-n): other tests run at the same time"
+
+
+class ItemHooks:
+    """Measures the items that ask for it, one after the other.
+
+    Args:
+        settings: of the session.
+        tools: the profilers of the session.
+        judging: how verdicts are reached.
+
+    """
+
+    def __init__(self, settings: Settings, tools: Tools, judging: Judging) -> None:
+        self._settings = settings
+        self._tools = tools
+        self._judging = judging
+        self._current: ItemMeasurement | None = None
+        self._item: pytest.Item | None = None
+        self._wrong_marker = ""
+
+    def region(self) -> Region | None:
+        """Return the region in which a test is executing now."""
+        return self._current.region if self._current else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Execute a measured item ourselves; leave every other one, and those another plugin executes, to pytest."""
+        self._current, self._item = self._begin(item), item
+        if self._current is None or not self._current.plan.driven:
+            return None
+        execute_measured(item, nextitem, self._current)
+        self._current = self._item = None
+        return True
+
+    def _begin(self, item: pytest.Item) -> ItemMeasurement | None:
+        self._wrong_marker = ""
+        if not is_measured(item, self._settings) or not _is_python(item):
+            return None
+        key = key_of(item)
+        try:
+            request = read_request(item, self._settings)
+        except InvalidValueError as error:
+            self._wrong_marker = f"{key.nodeid}: {error}"
+            return None
+        if is_unstable(key):
+            if not self._settings.all_tests:
+                self._wrong_marker = (
+                    f"{key.nodeid}: its id holds a memory address, so no baseline can know it again; "
+                    "give its parameters ids (pytest.param(..., id=...))"
+                )
+            return None
+        looked_on = _executed_by_others(item)
+        once = looked_on or _executed_once(item)
+        skipped = _skipped_passes(item.config, debugged=bool(looked_on))
+        plan = Plan(key, request, once=once, skipped=skipped, driven=not looked_on)
+        return ItemMeasurement(plan, self._tools, self._judging)
+
+    def _measurement_of(self, item: pytest.Item) -> ItemMeasurement | None:
+        return self._current if self._item is item else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Refuse a test whose marker is wrong; the others run."""
+        if self._wrong_marker:
+            pytest.fail(self._wrong_marker, pytrace=False)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure around the whole call, for items whose function pytest does not call itself."""
+        measurement = self._measurement_of(item)
+        with contextlib.ExitStack() as stack:
+            if measurement is not None and not measurement.plan.driven:
+                stack.enter_context(measurement.first())
+            if measurement is not None and measurement.region and not _calls_function(item):
+                stack.enter_context(measurement.region)
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        """Measure as close around the test's function as can be."""
+        measurement = self._measurement_of(pyfuncitem)
+        region = measurement.region if measurement else None
+        if region is None or region.entered:
+            return (yield)
+        with region:
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge what others execute, and name the test on each of its reports."""
+        measurement = self._measurement_of(item)
+        if measurement is None:
+            return (yield)
+        looking_on = not measurement.plan.driven and call.when == "call"
+        if looking_on and call.excinfo is None and not failed_silently(item):
+            measurement.execute_once(measurement.plan.once)
+            failure = measurement.conclude()
+            if failure:
+                failed = pytest.CallInfo.from_call(lambda: pytest.fail(failure, pytrace=False), when="call")
+                call.excinfo = failed.excinfo
+        report = yield
+        measurement.attach(report)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Notice subtests: they report while the test is running, so it cannot be repeated quietly."""
+        if self._current is not None and self._current.region is not None and report.when == "call":
+            self._current.subreports += 1
+
+
+def _is_python(item: pytest.Item) -> bool:
+    """Return whether the item is a test function; doctests and items of other files have nothing to measure."""
+    return isinstance(item, pytest.Function)
+
+
+def _calls_function(item: pytest.Item) -> bool:
+    """Return whether pytest calls the item's function through ``pytest_pyfunc_call``; unittest calls its own."""
+    unittest = sys.modules.get("unittest")
+    cls = getattr(item, "cls", None)
+    return not (unittest and isinstance(cls, type) and issubclass(cls, unittest.TestCase))
+
+
+def _executed_by_others(item: pytest.Item) -> str:
+    """Return what makes another plugin, or a person, execute this item; "" when nothing does."""
+    option = item.config.getoption
+    for flag in ("usepdb", "trace"):
+        if option(flag, False):
+            return "--pdb" if flag == "usepdb" else "--trace"
+    for flag in ("setuponly", "setupshow", "setupplan"):
+        if option(flag, False):
+            return f"--{flag.replace('setup', 'setup-')}"
+    if item.get_closest_marker("flaky") is not None:
+        return "it is marked flaky"
+    return "--reruns" if option("reruns", 0) or option("force_flaky", False) else ""
+
+
+def _executed_once(item: pytest.Item) -> str:
+    """Return why this plugin must not execute the item again; "" when it may."""
+    if "benchmark" in getattr(item, "fixturenames", ()):
+        return "it uses the benchmark fixture"
+    return ""
+
+
+def _skipped_passes(config: pytest.Config, *, debugged: bool) -> dict[str, str]:
+    """Return the passes that this session cannot take, and why."""
+    if hasattr(config, "workerinput"):
+        return {"time": _UNTIMED_UNDER_XDIST}
+    tracer = _tracer()
+    if tracer:
+        return {"time": f"durations are not measured: {tracer} is active"}
+    return {"time": "durations are not measured where another plugin or a debugger executes"} if debugged else {}
+
+
+def _tracer() -> str:
+    """Return what traces the program, such as coverage or a debugger, "" when nothing does."""
+    if sys.gettrace() is not None:
+        return "a tracer (coverage or a debugger)"
+    if sys.version_info >= (3, 12):
+        names = (sys.monitoring.get_tool(tool) for tool in range(6))
+        return next((f"the monitoring tool {name!r}" for name in names if name), "")
+    return ""

@@ -1,0 +1,215 @@
+"""Measuring one item: the first execution, the passes after it, the record and its verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_goref.compare.judge import judge
+from pytest_goref.environment import current_environment
+from pytest_goref.errors import GorefError
+from pytest_goref.model import Mode, Outcome, Problem, ProblemKind, Record, TestKey, Verdict
+from pytest_goref.plugin.passes import COUNTS, PASSES, TIME, Collected, NotRepeatableError, PassContext, Tools
+from pytest_goref.plugin.process_state import ProcessState
+from pytest_goref.plugin.region import Execution, Region
+from pytest_goref.profilers import ProfilerUnavailableError
+from pytest_goref.profilers.clock import ClockProfiler
+from pytest_goref.report.plain import verdict_to_plain
+from pytest_goref.report.failure import failure_text
+from pytest_goref.store.codec import record_to_plain
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_goref.plugin.protocol import Execute
+    from pytest_goref.plugin.reference import Reference
+    from pytest_goref.plugin.settings import Request
+    from pytest_goref.profilers.refs import RunningRefs
+
+REPORT_ATTRIBUTE: Final = "goref"
+"""The attribute of a test report that carries what was measured, as JSON text."""
+
+_STRICT: Final = (Outcome.NEW, Outcome.INCOMPARABLE, Outcome.INCONCLUSIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """How the verdict on a test is reached.
+
+    Attributes:
+        reference: what is compared with; None when nothing is.
+        strict: whether tests that were not compared fail.
+
+    """
+
+    reference: Reference | None = None
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done with one test.
+
+    Attributes:
+        key: the test.
+        request: what is asked for.
+        once: why it is executed once although more was asked for, "" when it is not.
+        skipped: passes that this session cannot take, and why.
+        driven: whether this plugin executes the test; if not, it only looks on.
+
+    """
+
+    key: TestKey
+    request: Request
+    once: str = ""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    driven: bool = True
+
+
+class ItemMeasurement:
+    """One test being measured, from its set-up to its report.
+
+    Args:
+        plan: what is to be done.
+        tools: the profilers of the session.
+        judging: how the verdict is reached.
+
+    """
+
+    def __init__(self, plan: Plan, tools: Tools, judging: Judging) -> None:
+        self.region: Region | None = None
+        self.subreports = 0
+        self.plan = plan
+        self._tools = tools
+        self._judging = judging
+        self._before = ProcessState.save()
+        self._first = Execution()
+        self._window: RunningRefs | None = None
+        self._record: Record | None = None
+        self._verdict: Verdict | None = None
+
+    @contextlib.contextmanager
+    def first(self) -> Iterator[None]:
+        """Measure the first execution: its time, its refs, and from its call on what it leaves behind."""
+        region = Region((self._tools.refs, ClockProfiler(self._tools.clock)))
+        with contextlib.suppress(ProfilerUnavailableError):  # the region notes it
+            self._window = self._tools.refs.start()
+        with self.entered(region):
+            yield
+        self._first = region.execution()
+
+    @contextlib.contextmanager
+    def entered(self, region: Region) -> Iterator[None]:
+        """Let ``region`` be the one that surrounds the test's function."""
+        self.region = region
+        try:
+            yield
+        finally:
+            self.region = None
+
+    def settled(self) -> None:
+        """Take note of what the first execution, now torn down, has left behind."""
+        if self._window is not None:
+            self._first.counted.update(self._window.leaked().counted)
+
+    def repeat(self, execute: Execute) -> None:
+        """Take the passes that were asked for, and make the record."""
+        once = self.plan.once or (self.subreports and "it reports subtests") or ""
+        if once or not self.plan.request.repeat or self._first.round is None:
+            self.execute_once(once)
+            return
+        after = ProcessState.save()
+
+        def execute_afresh(region: Region) -> Execution:
+            self._before.restore_surroundings()
+            return execute(region)
+
+        try:
+            self._record = self._warm(execute_afresh)
+        except NotRepeatableError as error:
+            text = f"it passed once and failed when repeated ({error})"
+            self._record = self._cold(Problem(ProblemKind.NOT_REPEATABLE, text))
+        finally:
+            after.restore()
+
+    def execute_once(self, reason: str) -> None:
+        """Make the record of a test that is not repeated, for ``reason`` unless that was asked for."""
+        problems = []
+        if reason:
+            problems.append(Problem(ProblemKind.ONCE, reason))
+        if self._first.round is None:
+            text = "nothing was measured: whoever runs this test leaves no place to measure it"
+            problems.append(Problem(ProblemKind.SKIPPED, text))
+        self._record = self._cold(*problems)
+
+    def _warm(self, execute: Execute) -> Record:
+        collected = Collected()
+        plan, first = self.plan, self._first
+        context = PassContext(
+            execute=execute,
+            tools=self._tools,
+            collected=collected,
+            first_ns=first.round.wall_ns if first.round else 0,
+            rounds=plan.request.rounds,
+            count_refs=COUNTS in plan.request.passes,
+        )
+        for name, take in PASSES.items():
+            if name in plan.request.passes and name not in plan.skipped:
+                take(context)
+        return self._made(Mode.WARM, collected)
+
+    def _cold(self, *problems: Problem) -> Record:
+        """Return the record of the first execution alone."""
+        passes, first = self.plan.request.passes, self._first
+        timed = first.round if TIME in passes and TIME not in self.plan.skipped else None
+        counted = first.counted if COUNTS in passes else {}
+        collected = Collected()
+        collected.note(*problems)
+        collected.add(replace(first, round=timed, counted=counted))
+        return self._made(Mode.COLD, collected)
+
+    def _made(self, mode: Mode, collected: Collected) -> Record:
+        for name, why in self.plan.skipped.items():
+            if name in self.plan.request.passes:
+                collected.note(Problem(ProblemKind.SKIPPED, why))
+        return Record(
+            key=self.plan.key,
+            environment=current_environment(),
+            mode=mode,
+            measurements=collected.measurements(),
+            visit=collected.visit(),
+            problems=tuple(collected.problems),
+        )
+
+    def conclude(self) -> str:
+        """Judge the record; return the text with which the test fails, "" when it does not."""
+        if self._record is None:
+            return ""
+        verdict = self._verdict = self._judge(self._record)
+        reference = self._judging.reference
+        if verdict.failures:
+            words, accept_as = (reference.words, reference.accept_as) if reference else ("", "")
+            return failure_text(verdict, words, accept_as=accept_as)
+        if self._judging.strict and reference and verdict.outcome in _STRICT:
+            return f"goref: {verdict.outcome.value}: {verdict.reason} (--goref-strict)"
+        return ""
+
+    def _judge(self, record: Record) -> Verdict:
+        request, reference = self.plan.request, self._judging.reference
+        try:
+            expected = reference.get(record.key) if reference else None
+        except GorefError as error:  # it was readable when the session began
+            return Verdict(record.key, Outcome.INCOMPARABLE, (), str(error))
+        return judge(record, expected, request.rules, request.limits, compare=reference is not None)
+
+    def attach(self, report: pytest.TestReport) -> None:
+        """Put key, record and verdict on a report, as one text that survives any transport."""
+        key = self.plan.key
+        plain: dict[str, object] = {"key": [key.path, key.name]}
+        if report.when == "call" and self._record is not None and self._verdict is not None:
+            plain["record"] = record_to_plain(self._record)
+            plain["verdict"] = verdict_to_plain(self._verdict)
+        setattr(report, REPORT_ATTRIBUTE, json.dumps(plain))

@@ -1,0 +1,49 @@
+"""What a test may change in the process and the next test would notice: directory, environment, random numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """The state of the process at one moment.
+
+    Attributes:
+        directory: the working directory, "" when it no longer exists.
+        environ: the environment variables.
+        random_state: of the ``random`` module.
+
+    """
+
+    directory: str
+    environ: dict[str, str]
+    random_state: tuple[object, ...]
+
+    @classmethod
+    def save(cls) -> ProcessState:
+        """Return the present state."""
+        try:
+            directory = os.getcwd()  # noqa: PTH109 - only to be given back
+        except OSError:
+            directory = ""
+        return cls(directory, dict(os.environ), random.getstate())
+
+    def restore_surroundings(self) -> None:
+        """Give back directory and environment; random numbers go on, so that a test that varies is found out."""
+        if self.directory:
+            with contextlib.suppress(OSError):  # removed in the meantime: the test removed where it stood
+                os.chdir(self.directory)
+        for name in os.environ.keys() - self.environ.keys():
+            del os.environ[name]
+        for name, value in self.environ.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+    def restore(self) -> None:
+        """Give back everything."""
+        self.restore_surroundings()
+        random.setstate(self.random_state)

@@ -1,0 +1,300 @@
+"""Executing a test more than once, with the outcome, the report and the fixtures of executing it once.
+
+The first execution is the test as it is and decides the outcome; its call report is held while quiet executions
+follow, each with set-up, call and tear-down of the function-scoped fixtures, while wider fixtures stay. Between
+executions the item is torn down as if a copy of it came next; only the last tear-down sees the real next item.
+
+This module is the one door to what pytest does not offer publicly: the request of an item, its report sections and
+its stash as a whole, and the exceptions a unittest item collects (pytest 8.4 to 9.x).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_goref.plugin.region import Execution, Region
+
+_When = Literal["setup", "call", "teardown"]
+_INTERRUPTS: Final = (pytest.exit.Exception, KeyboardInterrupt)
+"""What ends a session; pytest lets these through too."""
+
+Execute = Callable[["Region"], "Execution"]
+"""Executes the test once more, quietly, under the given region."""
+
+
+class Measurement(Protocol):
+    """What the protocol asks of whoever measures an item."""
+
+    def first(self) -> contextlib.AbstractContextManager[None]:
+        """Surround the call of the first execution."""
+        ...
+
+    def settled(self) -> None:
+        """Take note that the first execution has been torn down."""
+        ...
+
+    def entered(self, region: Region) -> contextlib.AbstractContextManager[None]:
+        """Surround the call of a quiet execution."""
+        ...
+
+    def repeat(self, execute: Execute) -> None:
+        """Execute the test as often as is wanted."""
+        ...
+
+    def conclude(self) -> str:
+        """Judge; return the text with which the test fails, "" when it does not."""
+        ...
+
+    def attach(self, report: pytest.TestReport) -> None:
+        """Put what was measured on the call report."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ItemState:
+    """What an execution leaves on an item and pytest does not reset."""
+
+    stash: dict[pytest.StashKey[Any], object]
+    sections: list[tuple[str, str, str]]
+    properties: list[tuple[str, object]]
+    markers: list[pytest.Mark]
+    keywords: dict[str, Any]
+    extra_keywords: set[str]
+
+    @classmethod
+    def save(cls, item: pytest.Item) -> _ItemState:
+        return cls(
+            dict(item.stash._storage),  # noqa: SLF001 - a stash cannot be copied publicly
+            list(item._report_sections),  # noqa: SLF001 - report sections cannot be read publicly
+            list(item.user_properties),
+            list(item.own_markers),
+            dict(getattr(item.keywords, "_markers", {})),
+            set(item.extra_keyword_matches),
+        )
+
+    def restore(self, item: pytest.Item) -> None:
+        stash = item.stash._storage  # noqa: SLF001 - as in save
+        stash.clear()
+        stash.update(self.stash)
+        item._report_sections[:] = self.sections  # noqa: SLF001 - as in save
+        item.user_properties[:] = self.properties
+        item.own_markers[:] = self.markers
+        markers = getattr(item.keywords, "_markers", None)
+        if markers is not None:
+            markers.clear()
+            markers.update(self.keywords)
+        item.extra_keyword_matches.clear()
+        item.extra_keyword_matches.update(self.extra_keywords)
+
+
+def execute_measured(item: pytest.Item, nextitem: pytest.Item | None, measurement: Measurement) -> None:
+    """Execute ``item`` as pytest's own protocol would, and as often as ``measurement`` wants."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    try:
+        _Protocol(item, nextitem, measurement).run()
+    finally:
+        _drop_request(item)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+def failed_silently(item: pytest.Item) -> bool:
+    """Return whether a unittest item failed or skipped without raising: pytest moves that into the report later."""
+    return bool(getattr(item, "_excinfo", None))
+
+
+def _renew_request(item: pytest.Item) -> None:
+    """Give the item new fixture values, as pytest does when a plugin executes it again."""
+    if hasattr(item, "_request") and not item._request:
+        item._initrequest()  # type: ignore[attr-defined]
+    instance = getattr(item, "_instance", None)
+    if instance is not None and getattr(item, "_obj", None) is not None:
+        # Every execution gets an instance of the test's class of its own.
+        del item._instance  # type: ignore[attr-defined]
+        item._obj = None  # type: ignore[attr-defined]
+
+
+def _drop_request(item: pytest.Item) -> None:
+    """Let go of fixture values, as pytest does after a test."""
+    if hasattr(item, "_request"):
+        item._request = False
+        item.funcargs = None  # type: ignore[attr-defined]
+
+
+class _Protocol:
+    """One item on its way through all its executions."""
+
+    def __init__(self, item: pytest.Item, nextitem: pytest.Item | None, measurement: Measurement) -> None:
+        self._item = item
+        self._nextitem = nextitem
+        self._measurement = measurement
+        self._between = copy.copy(item)
+
+    def run(self) -> None:
+        """Execute the item and log its reports."""
+        item, hook = self._item, self._item.ihook
+        if hasattr(item, "_request") and not item._request:
+            _renew_request(item)
+        self._initial = _ItemState.save(item)
+        if not self._log(*self._phase("setup", lambda: hook.pytest_runtest_setup(item=item))).passed:
+            self._teardown()
+            return
+        with self._measurement.first():
+            call, report = self._phase("call", lambda: hook.pytest_runtest_call(item=item))
+        if not report.passed:
+            self._log(call, report)
+            self._teardown()
+            return
+        self._after_first(call, report)
+
+    def _after_first(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Tear down the first execution, execute quietly, judge, and log the held reports."""
+        item = self._item
+        after_call = _ItemState.save(item)
+        teardown = self._call("teardown", self._teardown_hook(self._between))
+        after_teardown = _ItemState.save(item)
+        self._measurement.settled()
+        try:
+            if teardown.excinfo is None:
+                self._measurement.repeat(self._execute_quietly)
+        except _INTERRUPTS:
+            after_call.restore(item)
+            self._log(call, report)
+            raise
+        failure = self._measurement.conclude()
+        after_call.restore(item)
+        if failure:
+            verdict = self._call("call", lambda: pytest.fail(failure, pytrace=False))
+            verdict.start, verdict.stop, verdict.duration = call.start, call.stop, call.duration
+            call, report = verdict, item.ihook.pytest_runtest_makereport(item=item, call=verdict)
+        self._measurement.attach(report)
+        self._log(call, report)
+        after_teardown.restore(item)
+        self._finish(teardown, after_call)
+
+    def _finish(self, teardown: pytest.CallInfo[None], after_call: _ItemState) -> None:
+        """Tear down what is wider than the item and does not serve the next one, and log the tear-down."""
+        item = self._item
+        nextitem = self._real_nextitem()
+        stay = set(nextitem.listchain()) if nextitem else set()
+        if not all(collector in stay for collector in item.listchain()[:-1]):
+            # pytest's logging plugin expects the keys that the first tear-down has removed.
+            for key, value in after_call.stash.items():
+                item.stash.setdefault(key, value)
+            wider = self._call("teardown", self._teardown_hook(nextitem))
+            teardown = _joined(teardown, wider)
+        report = item.ihook.pytest_runtest_makereport(item=item, call=teardown)
+        report.sections = _merged(report.sections)
+        self._log(teardown, report)
+
+    def _teardown(self) -> None:
+        """Tear down as pytest does, in one step."""
+        self._log(*self._phase("teardown", self._teardown_hook(self._real_nextitem())))
+
+    def _real_nextitem(self) -> pytest.Item | None:
+        session = self._item.session
+        # A session that is about to stop tears everything down, or errors there would go unseen.
+        return None if session.shouldfail or session.shouldstop else self._nextitem
+
+    def _teardown_hook(self, nextitem: pytest.Item | None) -> Callable[[], None]:
+        item = self._item
+        return lambda: item.ihook.pytest_runtest_teardown(item=item, nextitem=nextitem)
+
+    def _call(self, when: _When, function: Callable[[], None]) -> pytest.CallInfo[None]:
+        return pytest.CallInfo.from_call(function, when=when, reraise=_INTERRUPTS)
+
+    def _phase(
+        self, when: _When, function: Callable[[], None]
+    ) -> tuple[pytest.CallInfo[None], pytest.TestReport]:
+        """Execute one phase; return its call and its report."""
+        call = self._call(when, function)
+        return call, self._item.ihook.pytest_runtest_makereport(item=self._item, call=call)
+
+    def _log(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> pytest.TestReport:
+        """Log a report and tell whoever looks into failures about it, as pytest does."""
+        hook = self._item.ihook
+        hook.pytest_runtest_logreport(report=report)
+        failure = call.excinfo
+        if failure and not hasattr(report, "wasxfail") and not isinstance(failure.value, pytest.skip.Exception):
+            hook.pytest_exception_interact(node=self._item, call=call, report=report)
+        return report
+
+    def _execute_quietly(self, region: Region) -> Execution:
+        """Execute the item once more: nothing is logged, and what it does to the item is undone."""
+        item, hook = self._item, self._item.ihook
+        self._initial.restore(item)
+        _drop_request(item)
+        _renew_request(item)
+        with _quiet(item.config):
+            call, report = self._phase("setup", lambda: hook.pytest_runtest_setup(item=item))
+            if report.passed:
+                with self._measurement.entered(region):
+                    call, report = self._phase("call", lambda: hook.pytest_runtest_call(item=item))
+            torn, torn_report = self._phase("teardown", self._teardown_hook(self._between))
+        failure = _reason(call, report) or _reason(torn, torn_report)
+        return region.execution(failure)
+
+
+def _reason(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    """Return in one line why a phase did not pass, "" when it did."""
+    if report.passed:
+        return ""
+    if call.excinfo is None:
+        return f"{report.when} {report.outcome}"
+    lines = call.excinfo.exconly(tryshort=True).splitlines()
+    return f"{report.when} {report.outcome}: {lines[0] if lines else call.excinfo.typename}"
+
+
+def _joined(first: pytest.CallInfo[None], second: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
+    """Return one tear-down for two, the narrow and the wide one, with the errors of both."""
+    call = second
+    if first.excinfo and second.excinfo:
+        errors = [first.excinfo.value, second.excinfo.value]
+        group = BaseExceptionGroup("errors during test teardown", errors)
+
+        def both() -> None:
+            raise group
+
+        call = pytest.CallInfo.from_call(both, when="teardown")
+    elif first.excinfo:
+        call = first
+    call.start, call.duration = first.start, first.duration + second.duration
+    return call
+
+
+def _merged(sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return ``sections`` with the texts of equal titles joined: two tear-downs look like the one they stand for."""
+    merged: dict[str, str] = {}
+    for title, text in sections:
+        merged[title] = merged.get(title, "") + text
+    return list(merged.items())
+
+
+@contextlib.contextmanager
+def _quiet(config: pytest.Config) -> Iterator[None]:
+    """Keep warnings, live logs and uncaptured output of a quiet execution from the user: they were shown once."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings(record=True))
+        if config.getoption("capture", None) == "no":
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        live = config.pluginmanager.get_plugin("logging-plugin")
+        for name in ("log_cli_handler", "log_file_handler"):
+            handler = getattr(live, name, None)
+            if isinstance(handler, logging.Handler):
+                handler.addFilter(_nothing)
+                stack.callback(handler.removeFilter, _nothing)
+        yield
+
+
+def _nothing(_record: logging.LogRecord) -> bool:
+    return False

@@ -1,0 +1,159 @@
+"""What a run is compared with: a baseline, a stored run, or a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Protocol
+
+from pytest_goref.errors import HistoryError, InvalidValueError
+from pytest_goref.model import BaselineEntry, TestKey
+from pytest_goref.store.baseline import Baseline, Baselines, open_file, validate_name
+from pytest_goref.store.cache import CacheDirectory
+from pytest_goref.store.history import History
+
+_RUN: Final = re.compile(r"run:(\d{1,18})", re.ASCII)
+
+
+class Reference(Protocol):
+    """Accepted entries, by test."""
+
+    @property
+    def words(self) -> str:
+        """What it is called in messages, for example ``baseline main``."""
+        ...
+
+    @property
+    def accept_as(self) -> str:
+        """The name under which new numbers can be accepted, "" when there is none."""
+        ...
+
+    def get(self, key: TestKey) -> BaselineEntry | None:
+        """Return what is accepted for a test, None when nothing is."""
+        ...
+
+    def keys(self) -> Iterable[TestKey]:
+        """Return every test that has an entry."""
+        ...
+
+
+class BaselineReference:
+    """A baseline, by its name or from a file.
+
+    Args:
+        baseline: where the entries are.
+        words: what it is called.
+        accept_as: its name, "" for a file.
+
+    """
+
+    def __init__(self, baseline: Baseline, words: str, accept_as: str) -> None:
+        self.words = words
+        self.accept_as = accept_as
+        self._baseline = baseline
+
+    def get(self, key: TestKey) -> BaselineEntry | None:
+        """Return what is accepted for ``key``, None when nothing is."""
+        return self._baseline.get(key)
+
+    def keys(self) -> Iterable[TestKey]:
+        """Return every test of the baseline."""
+        return self._baseline.keys()
+
+
+class RunReference:
+    """A stored run: of each test what it measured when the test last passed, no later than in that run.
+
+    A test that regressed in the run is compared with what it did before, or the second run would be green.
+
+    Args:
+        history: the stored runs.
+        run_id: which of them.
+
+    """
+
+    accept_as = ""
+
+    def __init__(self, history: History, run_id: int) -> None:
+        self.words = f"run {run_id}"
+        self._history = history
+        self._run_id = run_id
+
+    def get(self, key: TestKey) -> BaselineEntry | None:
+        """Return what was measured of ``key``, None when nothing comparable was."""
+        record = self._history.passed_record(self._run_id, key)
+        return BaselineEntry.from_record(record) if record is not None and record.comparable else None
+
+    def keys(self) -> Iterable[TestKey]:
+        """Return every test that the run measured."""
+        return self._history.measured_keys(self._run_id)
+
+
+def open_reference(text: str, cache: CacheDirectory, directory: Path) -> Reference:
+    """Return what ``--goref-compare=text`` means.
+
+    Args:
+        text: the name of a baseline, ``last``, ``run:N``, or the path of a file.
+        cache: where baselines and history are.
+        directory: what a relative path starts from.
+
+    Raises:
+        InvalidValueError: ``text`` means nothing.
+        BaselineError: the baseline is missing or damaged.
+        HistoryError: there is no such run, or the history cannot be read.
+
+    """
+    history = History(cache.history)
+    run = _RUN.fullmatch(text)
+    if run:
+        return RunReference(history, history.run(int(run[1])).id or 0)
+    if text == "last":
+        last = history.last_id()
+        if last is None:
+            raise HistoryError("there is no run to compare with yet: make one with pytest --goref")
+        return RunReference(history, last)
+    if text.startswith(("run:", "git:")):
+        raise InvalidValueError(f"{text!r} is neither a baseline, nor last, nor run:N, nor a file")
+    return _open_baseline(text, Baselines(cache), directory / text)
+
+
+def _open_baseline(text: str, baselines: Baselines, path: Path) -> Reference:
+    try:
+        validate_name(text)
+    except InvalidValueError as error:
+        if path.exists():
+            return BaselineReference(open_file(path), f"file {text}", "")
+        raise InvalidValueError(f"{error}; and there is no file of that name") from None
+    if not baselines.exists(text) and path.exists():
+        return BaselineReference(open_file(path), f"file {text}", "")
+    return BaselineReference(baselines.open(text), f"baseline {text}", text)
+
+
+def check_readable(reference: Reference) -> None:
+    """Read every entry once, so that damage is found before the first test and not after the last.
+
+    Raises:
+        BaselineError: a file is damaged.
+        HistoryError: the history is damaged.
+
+    """
+    for _ in reference.keys():
+        pass
+
+
+def check_saveable(name: str, cache: CacheDirectory) -> None:
+    """Make sure that the baseline ``name`` can be stored at the end of the session.
+
+    Raises:
+        InvalidValueError: the name is illegal.
+        BaselineError: the baseline that is there is damaged, so that saving would lose entries.
+        CacheError: the cache directory cannot be written.
+
+    """
+    baselines = Baselines(cache)
+    if baselines.exists(validate_name(name)):
+        check_readable(BaselineReference(baselines.open(name), name, name))
+    cache.ensure()
+
+

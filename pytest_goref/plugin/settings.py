@@ -1,0 +1,236 @@
+"""Options, ini values and markers, turned once into frozen values; nothing deeper sees pytest's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pytest_goref.compare.rules import Rules, parse_limits, parse_rule
+from pytest_goref.errors import InvalidValueError
+from pytest_goref.model import Limit, Severity
+from pytest_goref.plugin.passes import PASSES
+
+if TYPE_CHECKING:
+    import pytest
+
+MARKERS: Final = ("profile", "goref")
+"""The marker that asks for measuring, and its alias."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line and the ini file ask for.
+
+    Attributes:
+        rootdir: paths in keys and tables are relative to it.
+        save: name of the baseline to store, "" for none.
+        compare: what to compare with, as written, "" for nothing.
+        strict: whether tests that were not compared fail.
+        all_tests: whether unmarked tests are measured too.
+        request: what is asked for every test, before its marker.
+
+    """
+
+    rootdir: Path
+    save: str
+    compare: str
+    strict: bool
+    all_tests: bool
+    request: Request
+
+    @property
+    def cache(self) -> Path:
+        """Where baselines and history live."""
+        return self.rootdir / ".goref_cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for one test.
+
+    Attributes:
+        passes: names out of ``PASSES``.
+        rounds: timed executions; None for as many as are needed.
+        repeat: whether the test may be executed more than once.
+        rules: tolerance and severity of each metric.
+        limits: absolute limits of the marker.
+
+    """
+
+    passes: tuple[str, ...]
+    rounds: int | None
+    repeat: bool
+    rules: Rules
+    limits: tuple[Limit, ...] = ()
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings of a session.
+
+    Raises:
+        InvalidValueError: an option or ini value is wrong; the message names it.
+
+    """
+    rules = Rules.default()
+    for given in (_ini, _option):
+        for severity in (Severity.WARN, Severity.FAIL):
+            texts, place = given(config, severity.value)
+            rules = rules.with_changes((severity, _parse(parse_rule, text, place)) for text in texts or ())
+    return Settings(
+        rootdir=config.rootpath,
+        save=config.getoption("goref_save") or "",
+        compare=_comparison(config.getoption("goref_compare")),
+        strict=bool(_either(config, "strict")[0]),
+        all_tests=bool(_either(config, "all")[0]),
+        request=Request(
+            passes=_parse(parse_passes, *_either(config, "passes", ",".join(PASSES))),
+            rounds=_parse(parse_rounds, *_either(config, "rounds", "auto")),
+            repeat=True,
+            rules=rules,
+        ),
+    )
+
+
+def _option(config: pytest.Config, name: str) -> tuple[Any, str]:
+    return config.getoption(f"goref_{name}"), f"--goref-{name}"
+
+
+def _ini(config: pytest.Config, name: str) -> tuple[Any, str]:
+    return config.getini(f"goref_{name}"), f"ini value goref_{name}"
+
+
+def _either(config: pytest.Config, name: str, default: object = None) -> tuple[Any, str]:
+    """Return the value of an option, else of its ini twin, else the default, and what to call its place."""
+    for value, place in (_option(config, name), _ini(config, name)):
+        if value is not None:
+            return value, place
+    return default, ""
+
+
+def _parse(parse: Any, text: object, place: str) -> Any:  # noqa: ANN401 - returns what the parser returns
+    """Return ``parse(text)``; a wrong value is reported with its place in front."""
+    try:
+        return parse(text)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{place}: {error}") from None
+
+
+def _comparison(value: str | None) -> str:
+    if value is not None and not value.strip():
+        raise InvalidValueError("--goref-compare: needs the name of a baseline, last, run:N or a file")
+    return value or ""
+
+
+def parse_passes(text: object) -> tuple[str, ...]:
+    """Return the passes named in a comma-separated list, in the order they are executed.
+
+    Raises:
+        InvalidValueError: a name is unknown, or there is none.
+
+    """
+    names = text.split(",") if isinstance(text, str) else text
+    known = ", ".join(PASSES)
+    if not isinstance(names, Iterable) or isinstance(names, Mapping):
+        raise InvalidValueError(f"{text!r} is not a list of passes; known: {known}")
+    wanted = [str(name).strip() for name in names]
+    for name in wanted:
+        if name not in PASSES:
+            raise InvalidValueError(f"{name!r} is not a pass; known: {known}")
+    if not wanted:
+        raise InvalidValueError(f"no pass is named; known: {known}")
+    return tuple(name for name in PASSES if name in wanted)
+
+
+def parse_rounds(value: object) -> int | None:
+    """Return a number of rounds, None for ``auto``.
+
+    Raises:
+        InvalidValueError: the value is neither ``auto`` nor a whole number from 1 to 10 000.
+
+    """
+    text = str(value).strip()
+    if text == "auto":
+        return None
+    most = 10_000
+    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise InvalidValueError(f"{text!r} is not a number of rounds: auto, or a whole number from 1 to {most}")
+    return int(text)
+
+
+def is_measured(item: pytest.Item, settings: Settings) -> bool:
+    """Return whether a test is to be measured at all."""
+    return settings.all_tests or any(item.get_closest_marker(name) for name in MARKERS)
+
+
+def read_request(item: pytest.Item, settings: Settings) -> Request:
+    """Return what is asked for ``item``: the settings, changed by its nearest marker.
+
+    Raises:
+        InvalidValueError: the marker's arguments are wrong; the message names the marker.
+
+    """
+    nearest = next((mark for mark in item.iter_markers() if mark.name in MARKERS), None)
+    if nearest is None:
+        return settings.request
+    place = f"@pytest.mark.{nearest.name}"
+    if nearest.args:
+        raise InvalidValueError(f"{place}: takes keyword arguments only, got {nearest.args[0]!r}")
+    arguments = dict(nearest.kwargs)
+    try:
+        request = _with_arguments(settings.request, arguments)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{place}: {error}") from None
+    if arguments:
+        known = "rounds, repeat, passes, max_count, max_duration, fail, warn, leaks"
+        raise InvalidValueError(f"{place}: unknown argument {next(iter(arguments))!r}; known: {known}")
+    return request
+
+
+def _with_arguments(request: Request, arguments: dict[str, Any]) -> Request:
+    """Return ``request`` changed by a marker's arguments; what is understood is taken out of ``arguments``."""
+    if "rounds" in arguments:
+        request = replace(request, rounds=_named("rounds", parse_rounds, arguments.pop("rounds")))
+    if "passes" in arguments:
+        request = replace(request, passes=_named("passes", parse_passes, arguments.pop("passes")))
+    if "repeat" in arguments:
+        request = replace(request, repeat=_named("repeat", _boolean, arguments.pop("repeat")))
+    limits = parse_limits(arguments.pop("max_count", None), arguments.pop("max_duration", None))
+    rules = request.rules
+    for severity in (Severity.WARN, Severity.FAIL):
+        texts = _named(severity.value, _rule_texts, arguments.pop(severity.value, ()))
+        changes = [(severity, _named(severity.value, parse_rule, text)) for text in texts]
+        rules = rules.with_changes(changes)
+    if "leaks" in arguments:
+        severity = _named("leaks", _severity, arguments.pop("leaks"))
+        rule = "leaks:off" if severity is Severity.OFF else "leaks:0"
+        rules = rules.with_changes([(severity, parse_rule(rule))])
+    return replace(request, limits=limits, rules=rules)
+
+
+def _named(name: str, parse: Any, value: object) -> Any:  # noqa: ANN401 - returns what the parser returns
+    """Return ``parse(value)``; a wrong value is reported with the argument's name in front."""
+    return _parse(parse, value, f"{name}=")
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValueError(f"{value!r} is neither True nor False")
+    return value
+
+
+def _severity(value: object) -> Severity:
+    try:
+        return Severity(value)
+    except ValueError:
+        raise InvalidValueError(f"{value!r} is not one of 'fail', 'warn', 'off'") from None
+
+
+def _rule_texts(value: object) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in (texts := tuple(texts))):
+        raise InvalidValueError(f"{value!r} is neither a rule such as 'calls:5%+8' nor a list of rules")
+    return texts

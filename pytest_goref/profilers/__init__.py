@@ -1,0 +1,54 @@
+"""Profilers: one module each, behind one small protocol.
+
+``start()`` returns a running thing and ``stop()`` turns it into a finished one: two types for two moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pytest_goref.errors import GorefError
+from pytest_goref.model import Metric, Round
+
+__all__ = ["Observation", "Profiler", "ProfilerUnavailableError", "Running"]
+
+
+class ProfilerUnavailableError(GorefError):
+    """A profiler cannot run now; the message says what holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one profiler saw in one execution.
+
+    Attributes:
+        counted: metric -> subject -> value. A metric with no subjects was measured and saw nothing.
+        round: the times of the execution, from a clock.
+
+    """
+
+    counted: Mapping[Metric, Mapping[str, int]] = field(default_factory=dict)
+    round: Round | None = None
+
+
+class Running(Protocol):
+    """A profiler that is measuring."""
+
+    def stop(self) -> Observation:
+        """Stop measuring and return what was seen."""
+        ...
+
+
+class Profiler(Protocol):
+    """A way to measure one execution of a test."""
+
+    def start(self) -> Running:
+        """Start measuring.
+
+        Raises:
+            ProfilerUnavailableError: something else holds what it needs.
+
+        """
+        ...

@@ -1,0 +1,94 @@
+"""The clock: wall time, CPU time and involuntary context switches of one execution.
+
+Clocks are bound at import, so that a test that freezes time cannot freeze ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns, thread_time_ns
+from typing import Final, Protocol
+
+from pytest_goref.model import Round
+from pytest_goref.profilers import Observation
+
+try:
+    from resource import RUSAGE_SELF, getrusage
+
+    try:
+        from resource import RUSAGE_THREAD as _WHO  # Linux: the measuring thread alone
+    except ImportError:  # pragma: no cover - macOS and the BSDs count the whole process
+        _WHO = RUSAGE_SELF
+
+    def _preempted() -> int:
+        return getrusage(_WHO).ru_nivcsw
+
+except ImportError:  # pragma: no cover - Windows does not count context switches
+
+    def _preempted() -> int:
+        return 0
+
+
+class Clock(Protocol):
+    """The three readings a round is made of; each is monotonic."""
+
+    def wall_ns(self) -> int:
+        """Return elapsed nanoseconds."""
+        ...
+
+    def cpu_ns(self) -> int:
+        """Return nanoseconds of CPU time of this thread."""
+        ...
+
+    def preempted(self) -> int:
+        """Return how often the kernel took the CPU away."""
+        ...
+
+
+class SystemClock:
+    """The clocks of the operating system."""
+
+    wall_ns = staticmethod(perf_counter_ns)
+    cpu_ns = staticmethod(thread_time_ns)
+    preempted = staticmethod(_preempted)
+
+
+SYSTEM_CLOCK: Final = SystemClock()
+
+
+class ClockProfiler:
+    """Times an execution.
+
+    Args:
+        clock: what to read.
+        prepare: called before the clock starts, for example to collect garbage.
+
+    """
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK, prepare: Callable[[], object] = lambda: None) -> None:
+        self._clock = clock
+        self._prepare = prepare
+
+    def start(self) -> RunningClock:
+        """Read the clocks, the elapsed time last."""
+        self._prepare()
+        return RunningClock(self._clock)
+
+
+class RunningClock:
+    """A round that has begun."""
+
+    __slots__ = ("_clock", "_cpu_ns", "_preempted", "_wall_ns")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._preempted = clock.preempted()
+        self._cpu_ns = clock.cpu_ns()
+        self._wall_ns = clock.wall_ns()
+
+    def stop(self) -> Observation:
+        """Return the round; a clock that went backwards counts as standing still."""
+        wall_ns = self._clock.wall_ns() - self._wall_ns
+        cpu_ns = self._clock.cpu_ns() - self._cpu_ns
+        preempted = self._clock.preempted() - self._preempted
+        return Observation(round=Round(max(wall_ns, 0), max(cpu_ns, 0), max(preempted, 0)))

@@ -1,0 +1,97 @@
+"""Verdicts as plain data: what travels from an xdist worker to the controller on a test report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_goref.errors import InvalidValueError
+from pytest_goref.metrics import METRICS
+from pytest_goref.model import Finding, Outcome, Severity, TestKey, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Plain = dict[str, object]
+"""Only dict, list, str, int and None: what JSON and xdist can carry."""
+
+
+def verdict_to_plain(verdict: Verdict) -> Plain:
+    """Return ``verdict`` as plain data; a character that UTF-8 cannot hold is written as an escape."""
+    return {
+        "path": _encodable(verdict.key.path),
+        "name": _encodable(verdict.key.name),
+        "outcome": verdict.outcome.value,
+        "reason": _encodable(verdict.reason),
+        "findings": [_finding_to_plain(finding) for finding in verdict.findings],
+    }
+
+
+def verdict_from_plain(plain: object) -> Verdict:
+    """Return the verdict that ``plain`` was made of.
+
+    Raises:
+        InvalidValueError: ``plain`` was not made by ``verdict_to_plain`` of this version.
+
+    """
+    try:
+        return _verdict(plain)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidValueError(
+            f"the verdict that a worker sent cannot be read ({type(error).__name__}: {error}); "
+            "use the same version of pytest-goref in the controller and its workers"
+        ) from error
+
+
+def _finding_to_plain(finding: Finding) -> list[object]:
+    return [
+        finding.metric.name,
+        _encodable(finding.subject),
+        finding.outcome.value,
+        finding.severity.value,
+        finding.before,
+        finding.after,
+        _encodable(finding.reason),
+    ]
+
+
+def _verdict(plain: object) -> Verdict:
+    if not isinstance(plain, dict):
+        raise TypeError(f"not a mapping: {plain!r}")
+    findings = plain["findings"]
+    if not isinstance(findings, list | tuple):
+        raise TypeError(f"not a list: {findings!r}")
+    return Verdict(
+        key=TestKey(_text(plain["path"]), _text(plain["name"])),
+        outcome=Outcome(plain["outcome"]),
+        findings=tuple(_finding(finding) for finding in findings),
+        reason=_text(plain["reason"]),
+    )
+
+
+def _finding(plain: Sequence[object]) -> Finding:
+    metric, subject, outcome, severity, before, after, reason = plain
+    return Finding(
+        metric=METRICS[_text(metric)],
+        subject=_text(subject),
+        outcome=Outcome(outcome),
+        severity=Severity(severity),
+        before=_whole_number(before),
+        after=_whole_number(after),
+        reason=_text(reason),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not text: {value!r}")
+    return value
+
+
+def _whole_number(value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise TypeError(f"not a whole number: {value!r}")
+    return value
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,101 @@
+"""The cache directory: where everything that this package writes about a project lives."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from pytest_goref.errors import CacheError
+from pytest_goref.store.files import reason, write_atomically
+
+_GITIGNORE: Final = """\
+# Made by pytest-goref. Baselines are reviewed and committed like code; all else stays here.
+*
+!/.gitignore
+!/baselines/
+!/baselines/**
+*.tmp
+"""
+_CACHEDIR_TAG: Final = """\
+Signature: 8a477f597d28d172789f06886806bc55
+# This file marks a cache directory made by pytest-goref.
+# For information about cache directory tags see https://bford.info/cachedir/
+"""
+_README: Final = """\
+# pytest-goref
+
+`baselines/` holds what each test is accepted to do: commit it. `history.db` holds the last runs on this machine;
+it and everything else here may be deleted at any time.
+"""
+
+
+class CacheDirectory:
+    """The directory ``.goref_cache``; it is made when something is first written.
+
+    Args:
+        root: the directory, ``<rootdir>/.goref_cache``.
+
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def baselines(self) -> Path:
+        """The directory that holds a directory for each baseline."""
+        return self.root / "baselines"
+
+    @property
+    def history(self) -> Path:
+        """The database of runs."""
+        return self.root / "history.db"
+
+    @property
+    def locks(self) -> Path:
+        """The directory of lock files, kept out of what is committed."""
+        return self.root / "locks"
+
+    def ensure(self) -> Path:
+        """Make the directory unless it is there, and return it.
+
+        Raises:
+            CacheError: it cannot be made, or something else has its name.
+
+        """
+        try:
+            if not self.root.is_dir():
+                self._make()
+            ignore = self.root / ".gitignore"
+            if not ignore.exists():  # a clone has it only when it was committed beside the baselines
+                write_atomically(ignore, _GITIGNORE.encode())
+        except OSError as error:
+            if self.root.exists() and not self.root.is_dir():
+                raise CacheError(f"{self.root} is not a directory: rename or delete it") from None
+            raise CacheError(
+                f"{self.root}: cannot make the cache directory: {reason(error)}: "
+                f"make {self.root.parent} writable"
+            ) from error
+        return self.root
+
+    def _make(self) -> None:
+        """Make the directory with its files in one step: no other process ever sees half of it."""
+        temporary = Path(tempfile.mkdtemp(prefix=".goref-", suffix=".tmp", dir=self.root.parent))
+        try:
+            made = temporary / "made"  # mkdtemp is for its owner only; this one follows the umask
+            made.mkdir()
+            for name, text in (
+                (".gitignore", _GITIGNORE),
+                ("CACHEDIR.TAG", _CACHEDIR_TAG),
+                ("README.md", _README),
+            ):
+                (made / name).write_text(text, encoding="utf-8", newline="\n")
+            try:
+                os.rename(made, self.root)  # noqa: PTH104 (Path.rename would do the same; os.rename names its errors)
+            except OSError:
+                if not self.root.is_dir():  # else another process was first
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,94 @@
+"""JSON as this package stores it: one exact text for each value, and a reader that trusts nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Final, NoReturn
+
+from pytest_goref.errors import GorefError
+
+_SHOWN_CHARACTERS: Final = 80
+
+
+class CodecError(GorefError, ValueError):
+    """Stored or transmitted data does not have the expected shape.
+
+    Args:
+        where: the steps from the outermost object to the wrong value; empty for the whole.
+        what: what is wrong there.
+
+    """
+
+    def __init__(self, where: tuple[str, ...], what: str) -> None:
+        self.where = where
+        self.what = what
+        super().__init__(f"{'.'.join(map(_shown, where))}: {what}" if where else what)
+
+
+def parse_json(data: bytes) -> object:
+    """Return the value that ``data``, JSON in UTF-8, holds; its numbers are all ``int``.
+
+    Raises:
+        CodecError: it is no JSON, nests too deeply, names a member twice or holds a number that is not whole.
+
+    """
+    try:
+        text = data.decode("utf-8-sig")  # an editor on Windows may have added the mark
+    except UnicodeDecodeError as error:
+        raise CodecError((), f"not UTF-8 text (byte {error.start})") from None
+    try:
+        return json.loads(
+            text, object_pairs_hook=_members, parse_float=_refuse_number, parse_constant=_refuse_number
+        )
+    except json.JSONDecodeError as error:
+        raise CodecError((), _not_json(text, error)) from None
+    except RecursionError:
+        raise CodecError((), "nested too deeply") from None
+    except CodecError:
+        raise
+    except ValueError:  # more digits than int() accepts
+        raise CodecError((), "holds a number that is too large") from None
+
+
+def render_json(value: object) -> bytes:
+    r"""Return ``value`` as the text that is stored: members sorted, a line per number, a newline at the end.
+
+    It is in UTF-8; a lone surrogate (from a file name that is not UTF-8) is its JSON escape, ``\udc80``.
+
+    Raises:
+        CodecError: ``value`` nests too deeply.
+
+    """
+    try:
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    except RecursionError:
+        raise CodecError((), "nested too deeply") from None
+    return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the object of ``pairs``; a merge that kept both sides leaves a member twice."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise CodecError((), f"holds {_shown(counts.most_common(1)[0][0])} twice")
+    return members
+
+
+def _not_json(text: str, error: json.JSONDecodeError) -> str:
+    if not text.strip():
+        return "empty"
+    if "\n<<<<<<< " in text:
+        return "holds the conflict markers of a merge"
+    return f"not JSON ({error.msg}, line {error.lineno} column {error.colno})"
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise CodecError((), f"holds {_shown(text)}, which is not a whole number")
+
+
+def _shown(text: str) -> str:
+    """Return ``text`` in one short line of ASCII: stored names may hold anything."""
+    shown = ascii(text)[1:-1]
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}..."

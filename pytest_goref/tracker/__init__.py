@@ -1,0 +1,13 @@
+"""The invocation tracker: a port of Go's goref that counts and times keys in a tree of scopes.
+
+PYTEST_DONT_REWRITE: an application may import this module before pytest starts.
+"""
+
+from __future__ import annotations
+
+from pytest_goref.tracker.core import Tracker, disable, enable, get_tracker, is_enabled
+from pytest_goref.tracker.entry import Entry
+from pytest_goref.tracker.ledger import Ref
+from pytest_goref.tracker.snapshot import Snapshot
+
+__all__ = ["Entry", "Ref", "Snapshot", "Tracker", "disable", "enable", "get_tracker", "is_enabled"]

@@ -1,0 +1,223 @@
+"""The engine in pure Python: trackers, which begin references and take snapshots.
+
+PYTEST_DONT_REWRITE: an application may import this module before pytest starts.
+"""
+
+from __future__ import annotations
+
+import time
+
+from pytest_goref.errors import InvalidValueError
+from pytest_goref.tracker.ledger import UNCOUNTED, Ledger, Ref, switch
+from pytest_goref.tracker.snapshot import Snapshot
+
+TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ParamSpec, TypeVar, overload
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _exact_str(text: str, what: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a str, got {type(text).__name__}; convert it with str()")
+    return str.__str__(text)  # keys of a subclass could compare as they please
+
+
+class Tracker:
+    """A scope of keys in a tree of scopes; safe to use from any thread.
+
+    ``Tracker()`` makes an independent root; ``child`` makes the rest of a tree. A forked process goes on with
+    a copy of every figure; references active at the fork are active in both and end in each on their own,
+    those of threads that the child does not have never.
+
+    Args:
+        clock_ns: returns nanoseconds; durations are differences of two calls. Children inherit it.
+
+    """
+
+    __slots__ = ("__weakref__", "_children", "_clock_ns", "_ledgers", "_name", "_parent", "_warned")
+
+    # A default, as freezegun replaces the functions of the time module in the globals of every module.
+    def __init__(self, *, clock_ns: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._clock_ns = clock_ns
+        self._name = ""
+        self._parent: Tracker | None = None
+        self._children: dict[str, Tracker] = {}
+        self._ledgers: dict[str, Ledger] = {}
+        self._warned: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """The last part of the path; empty for a root."""
+        return self._name
+
+    @property
+    def parent(self) -> Tracker | None:
+        """The tracker this is a child of; None for a root."""
+        return self._parent
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The names from the root, which has none, down to this tracker."""
+        return (*self._parent.path, self._name) if self._parent else ()
+
+    @property
+    def children(self) -> dict[str, Tracker]:
+        """The children by name, as a copy."""
+        return self._children.copy()
+
+    def child(self, *path: str) -> Tracker:
+        """Return the tracker at ``path`` below this one, made on first use; without a path this tracker.
+
+        Raises:
+            InvalidValueError: a name is empty.
+            TypeError: a name is not a string.
+
+        """
+        node = self
+        for part in path:
+            name = _exact_str(part, "the name of a scope")
+            if not name:
+                raise InvalidValueError(
+                    f"the name of a scope must not be empty, got {path!r}; leave the part out"
+                )
+            node = node._children.get(name) or node._add_child(name)
+        return node
+
+    def _add_child(self, name: str) -> Tracker:
+        child = Tracker(clock_ns=self._clock_ns)
+        child._name = name
+        child._parent = self
+        return self._children.setdefault(name, child)
+
+    def _open_ledger(self, key: str) -> Ledger:
+        return self._ledgers.setdefault(key, Ledger(key, self._clock_ns, self._warned))
+
+    def ref(self, key: str) -> Ref:
+        """Begin a use of ``key``; end it with ``deref()`` or use it as a context manager.
+
+        Raises:
+            TypeError: ``key`` is not a string.
+
+        """
+        if not switch.on:
+            return UNCOUNTED
+        if type(key) is not str:
+            key = _exact_str(key, "the key of a reference")
+        try:
+            ledger = self._ledgers[key]
+        except KeyError:
+            ledger = self._open_ledger(key)
+        log = ledger.log
+        if len(log) > ledger.limit:
+            ledger.absorb()
+        handle = Ref()  # what can fail stands before the begin is counted
+        handle._ledger = ledger  # noqa: SLF001 - a constructor in Python would cost half as much again
+        log.append(None)
+        handle._started = [ledger.clock_ns()]  # noqa: SLF001 - as above
+        return handle
+
+    if TYPE_CHECKING:
+
+        @overload
+        def track(self, target: F) -> F: ...
+        @overload
+        def track(self, target: str | None = None) -> Callable[[F], F]: ...
+
+    def track(self, target: F | str | None = None) -> F | Callable[[F], F]:
+        """Count every call of a function: ``@track`` or ``@track("key")``.
+
+        A call is active until it ends; that of a generator or coroutine from its first step to its last. The
+        key is the function's module and qualified name unless given. While tracking is disabled, a function
+        is returned as it is.
+
+        Raises:
+            TypeError: what is decorated is not a function, or the key is not a string.
+
+        """
+        if target is None or isinstance(target, str):
+            key = None if target is None else _exact_str(target, "the key of a function")
+            return lambda function: self._tracked(function, key)
+        return self._tracked(target, None)
+
+    def _tracked(self, function: F, key: str | None) -> F:
+        from pytest_goref.tracker import decorate  # noqa: PLC0415 - few starts need inspect
+
+        return decorate.tracked(function, key, self.ref, self._timed)
+
+    def _timed(self, function: Callable[P, R], key: str) -> Callable[P, R]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not switch.on:
+                return function(*args, **kwargs)
+            try:
+                ledger = self._ledgers[key]
+            except KeyError:
+                ledger = self._open_ledger(key)
+            log = ledger.log
+            if len(log) > ledger.limit:
+                ledger.absorb()
+            clock_ns = ledger.clock_ns
+            started_ns = clock_ns()
+            log.append(None)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                log.append(clock_ns() - started_ns)
+
+        return call
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of this tracker and its children that contains everything the caller did before."""
+        ts_ns = time.time_ns()
+        logs = {key: [*ledger.log] for key, ledger in self._ledgers.copy().items()}
+        return Snapshot(logs, {name: child.snapshot() for name, child in self.children.items()}, ts_ns)
+
+    def reset(self, *, recursive: bool = False) -> None:
+        """Forget every figure of this tracker; references begun before count nowhere when they end.
+
+        Args:
+            recursive: reset the children too. The children themselves stay.
+
+        """
+        self._ledgers = {}  # whoever holds an old ledger writes where nobody reads
+        if recursive:
+            for child in self.children.values():
+                child.reset(recursive=True)
+
+    def __repr__(self) -> str:
+        return f"<Tracker {'/'.join(self.path) or 'root'!r}>"
+
+
+_root = Tracker()
+
+
+def get_tracker(*path: str) -> Tracker:
+    """Return the tracker at ``path`` of the process-wide tree: the same object for the same path.
+
+    Without a path it is the root, the one behind ``pytest_goref.ref`` and ``pytest_goref.track``.
+
+    Raises:
+        InvalidValueError: a name is empty.
+        TypeError: a name is not a string.
+
+    """
+    return _root.child(*path)
+
+
+def enable() -> None:
+    """Count references again, in every tracker; they are counted until ``disable`` is called."""
+    switch.on = True
+
+
+def disable() -> None:
+    """Stop counting new references in every tracker; those that are active still end."""
+    switch.on = False
+
+
+def is_enabled() -> bool:
+    """Return whether references are counted."""
+    return switch.on

@@ -1,0 +1,123 @@
+"""Functions that count their own calls: plain, async, generators, async generators.
+
+PYTEST_DONT_REWRITE: an application may import this module before pytest starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from pytest_goref.tracker.ledger import switch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+
+    from pytest_goref.tracker.ledger import Ref
+
+    RefOf = Callable[[str], Ref]
+    """Begins a reference to a key."""
+    Timed = Callable[[Callable[..., Any], str], Callable[..., Any]]
+    """Makes the plain function that counts its calls of another."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Y = TypeVar("Y")
+S = TypeVar("S")
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def tracked(target: F, key: str | None, ref: RefOf, timed: Timed) -> F:
+    """Return ``target`` so that each call counts as one use of ``key``; as it is while tracking is disabled.
+
+    Args:
+        target: a function, or the classmethod or staticmethod of one.
+        key: None for the module and qualified name of the function.
+        ref: counts the calls of coroutine and generator functions.
+        timed: counts the calls of all others.
+
+    Raises:
+        TypeError: ``target`` is something else, or has no name and no key is given.
+
+    """
+    if isinstance(target, classmethod | staticmethod):
+        function = tracked(target.__func__, key, ref, timed)
+        return target if function is target.__func__ else cast("F", type(target)(function))
+    if isinstance(target, type) or not callable(target):
+        raise TypeError(
+            f"track decorates functions and methods, not {type(target).__name__} objects; "
+            "decorate the functions inside it"
+        )
+    if not switch.on:
+        return target
+    return cast("F", functools.wraps(target)(_counted(target, key or _name_of(target), ref, timed)))
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    try:
+        return f"{function.__module__}.{function.__qualname__}"
+    except AttributeError:
+        raise TypeError(
+            f"{type(function).__name__} objects have no name to use as their key; give one: track('key')"
+        ) from None
+
+
+def _counted(function: Callable[..., Any], key: str, ref: RefOf, timed: Timed) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+        return _counted_coroutine(function, key, ref)
+    if inspect.isasyncgenfunction(function):
+        return _counted_async_generator(function, key, ref)
+    if inspect.isgeneratorfunction(function):
+        counted = _counted_generator(function, key, ref)
+        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+        return types.coroutine(counted) if flags & inspect.CO_ITERABLE_COROUTINE else counted
+    return timed(function, key)
+
+
+def _counted_coroutine(
+    function: Callable[P, Coroutine[Any, Any, R]], key: str, ref: RefOf
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with ref(key):
+            return await function(*args, **kwargs)
+
+    return call
+
+
+def _counted_generator(
+    function: Callable[P, Generator[Y, S, R]], key: str, ref: RefOf
+) -> Callable[P, Generator[Y, S, R]]:
+    def call(*args: P.args, **kwargs: P.kwargs) -> Generator[Y, S, R]:
+        with ref(key):
+            return (yield from function(*args, **kwargs))
+
+    return call
+
+
+def _counted_async_generator(
+    function: Callable[P, AsyncGenerator[Y, S]], key: str, ref: RefOf
+) -> Callable[P, AsyncGenerator[Y, S]]:
+    async def call(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Y, S]:
+        with ref(key):
+            inner = function(*args, **kwargs)
+            step = anext(inner)  # from here on what ``yield from`` does for generators of the other kind
+            while True:
+                try:
+                    item = await step
+                except StopAsyncIteration:
+                    return
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    await inner.aclose()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - the inner generator decides what becomes of it
+                    step = inner.athrow(
+                        error
+                    )  # awaited outside, or it would become the context of what follows
+                else:
+                    step = inner.asend(sent)
+
+    return call

@@ -1,0 +1,190 @@
+"""The figures of one key, and the histogram they keep.
+
+The histogram has a bucket for each value below 16 ns, and above that 8 of equal width for each doubling.
+A bucket is at most an eighth of its values wide, so its middle is within 6.25 % of them. Durations of 63 bits
+fill at most 488 buckets, and only buckets that were hit take memory.
+
+PYTEST_DONT_REWRITE: an application may import this module before pytest starts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from math import ceil
+
+from pytest_goref.errors import InvalidValueError
+
+TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Figures = tuple[int, int, int, int | None, int | None]
+    """Active, count, duration, minimum and maximum; the last two are None while the count is zero."""
+
+_NOTHING: Figures = (0, 0, 0, None, None)
+_NO_BUCKETS: Mapping[int, int] = {}
+_NS_PER_MS = 1_000_000
+
+
+def bucket_of(duration_ns: int) -> int:
+    """Return the number of the bucket that holds ``duration_ns`` (zero or more)."""
+    octave = max(0, duration_ns.bit_length() - 4)
+    return octave * 8 + (duration_ns >> octave)
+
+
+def bucket_bounds(bucket: int) -> tuple[int, int]:
+    """Return the smallest and the largest duration, in nanoseconds, that ``bucket`` holds."""
+    octave = max(0, bucket // 8 - 1)
+    step = bucket - octave * 8
+    return step << octave, ((step + 1) << octave) - 1
+
+
+def _filled(buckets: Mapping[int, int], durations_ns: Sequence[int]) -> dict[int, int]:
+    """Return ``buckets`` with sorted durations added."""
+    filled = dict(buckets)
+    start = 0
+    while start < len(durations_ns):
+        bucket = bucket_of(durations_ns[start])
+        end = bisect_left(durations_ns, bucket_bounds(bucket)[1] + 1, start)
+        filled[bucket] = filled.get(bucket, 0) + end - start
+        start = end
+    return filled
+
+
+class Entry:
+    """What is known of one key at one moment; immutable. Trackers make entries, users only read them.
+
+    In a difference of snapshots the figures are those of the time in between: ``count``, ``duration`` and
+    ``average`` are exact; ``active`` is by how much the number of running references grew, never below zero;
+    ``min`` and ``max`` are exact where the window set a new extreme, else the outer bound of their histogram
+    bucket, at most an eighth off.
+    """
+
+    __slots__ = ("_buckets", "_figures", "_origin")
+
+    def __init__(
+        self,
+        figures: Figures = _NOTHING,
+        buckets: Mapping[int, int] = _NO_BUCKETS,
+        origin: object = None,
+    ) -> None:
+        self._figures = figures
+        self._buckets = buckets
+        self._origin = origin  # a reset starts a new one: figures of two origins are not comparable
+
+    @property
+    def active(self) -> int:
+        """How many references are running."""
+        return self._figures[0]
+
+    @property
+    def count(self) -> int:
+        """How many references ended."""
+        return self._figures[1]
+
+    @property
+    def duration(self) -> int:
+        """The sum of all durations, in nanoseconds."""
+        return self._figures[2]
+
+    @property
+    def min(self) -> int | None:
+        """The shortest duration in nanoseconds, None while nothing ended."""
+        return self._figures[3]
+
+    @property
+    def max(self) -> int | None:
+        """The longest duration in nanoseconds, None while nothing ended."""
+        return self._figures[4]
+
+    @property
+    def average(self) -> float | None:
+        """The mean duration in nanoseconds, None while nothing ended."""
+        return self.duration / self.count if self.count else None
+
+    def percentile(self, q: float) -> int | None:
+        """Return a duration, within 6.25 %, that ``q`` percent of the durations do not exceed.
+
+        Args:
+            q: from 0 (the minimum) to 100 (the maximum); 50 is the median.
+
+        Returns:
+            Nanoseconds, by the nearest-rank definition, or None while nothing ended.
+
+        Raises:
+            InvalidValueError: ``q`` is not between 0 and 100.
+
+        """
+        if not 0 <= q <= 100:  # noqa: PLR2004 - per cent
+            raise InvalidValueError(f"percentile must be between 0 and 100, got {q!r}")
+        if self.min is None or self.max is None:
+            return None
+        rank = max(1, ceil(q * self.count / 100))
+        if rank == 1:
+            return self.min
+        if rank >= self.count:
+            return self.max
+        return min(max(self._middle_at(rank), self.min), self.max)
+
+    def _middle_at(self, rank: int) -> int:
+        seen = 0
+        bucket = 0
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
+            if seen >= rank:
+                break
+        return sum(bucket_bounds(bucket)) // 2
+
+    def after(self, events: Sequence[int | None]) -> Entry:
+        """Return the entry once ``events`` happened: None for a begin, nanoseconds for an end."""
+        if not events:
+            return self
+        durations_ns = sorted([event for event in events if event is not None])
+        active, count, duration, shortest, longest = self._figures
+        active += len(events) - 2 * len(durations_ns)
+        if not durations_ns:
+            return Entry((active, count, duration, shortest, longest), self._buckets, self._origin)
+        if durations_ns[0] < 0:  # a clock that went back
+            durations_ns = [max(0, duration_ns) for duration_ns in durations_ns]
+        shortest = durations_ns[0] if shortest is None else min(shortest, durations_ns[0])
+        longest = durations_ns[-1] if longest is None else max(longest, durations_ns[-1])
+        figures = (active, count + len(durations_ns), duration + sum(durations_ns), shortest, longest)
+        return Entry(figures, _filled(self._buckets, durations_ns), self._origin)
+
+    def since(self, earlier: Entry) -> Entry:
+        """Return what happened between ``earlier`` and this entry of the key; everything after a reset."""
+        if earlier._origin is not self._origin:
+            return self
+        active = max(0, self.active - earlier.active)
+        count = self.count - earlier.count
+        if count <= 0 or self.min is None or self.max is None:
+            return Entry((active, 0, 0, None, None), origin=self._origin)
+        duration = self.duration - earlier.duration
+        past = earlier._buckets
+        buckets = {
+            bucket: count - past.get(bucket, 0)
+            for bucket, count in self._buckets.items()
+            if count != past.get(bucket)
+        }
+        shortest, longest = self.min, self.max
+        if earlier.min is not None and shortest == earlier.min:
+            shortest = max(shortest, bucket_bounds(min(buckets))[0])
+        if earlier.max is not None and longest == earlier.max:
+            longest = min(longest, bucket_bounds(max(buckets))[1])
+        return Entry((active, count, duration, shortest, longest), buckets, self._origin)
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Return the figures in goref's JSON shape: ``duration`` in nanoseconds, ``avgMsec`` 0 at first."""
+        average_ms = self.duration / (_NS_PER_MS * self.count) if self.count else 0
+        return {"active": self.active, "count": self.count, "duration": self.duration, "avgMsec": average_ms}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Entry):
+            return NotImplemented
+        return self._figures == other._figures and self._buckets == other._buckets
+
+    def __hash__(self) -> int:
+        return hash(self._figures)
+
+    def __repr__(self) -> str:
+        return f"Entry(active={self.active}, count={self.count}, duration={self.duration})"

@@ -1,0 +1,158 @@
+"""What the engine writes: the log of each key, and the references that end in it.
+
+A log is a list. Its first item is an ``Entry`` with the totals; behind it stand the events since: None for a
+begin, a duration for an end. To begin or to end a reference is one ``append``, which is atomic with and
+without the GIL, so nothing is lost and nobody waits. Once a log is long it is absorbed: totals that include
+the events replace them in one slice assignment. Whoever copies a log sees a moment that existed.
+
+The copy is ``[*log]``: while Python 3.11 makes ``log[:]`` it may collect garbage, and so run other code,
+after it measured the list and before it reads it.
+
+PYTEST_DONT_REWRITE: an application may import this module before pytest starts.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+
+from pytest_goref.errors import DoubleDerefWarning
+from pytest_goref.tracker.entry import Entry
+
+TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
+
+_FIRST_LIMIT = 32
+_LAST_LIMIT = 512
+
+
+class Switch:
+    """Whether references are counted: a slot and not a function, as every call reads it."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on = True
+
+
+class _Absorption:
+    """The right to absorb logs, one thread at a time."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Free the right in a child process: the thread that had it in the parent is not there."""
+        self.lock = allocate_lock()
+
+
+switch = Switch()
+_absorption = _Absorption()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_absorption.renew)
+
+
+class Ledger:
+    """The log of one key and what is needed to write it."""
+
+    __slots__ = ("clock_ns", "key", "limit", "log", "warned")
+
+    def __init__(self, key: str, clock_ns: Callable[[], int], warned: set[str]) -> None:
+        self.key = key
+        self.clock_ns = clock_ns
+        self.log: list[Any] = [Entry(origin=object())]
+        self.limit = _FIRST_LIMIT
+        self.warned = warned
+
+    def absorb(self) -> None:
+        """Replace the events by totals that include them, unless a thread is doing so already.
+
+        It never waits: it may run in a signal handler or a finalizer that interrupted another absorption.
+        """
+        lock = _absorption.lock
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            copied = [*self.log]
+            self.log[: len(copied)] = [copied[0].after(copied[1:])]
+            self.limit = min(2 * self.limit, _LAST_LIMIT)  # only a busy key has a long log
+        finally:
+            lock.release()
+
+
+class Ref:
+    """One started use of a key; ``Tracker.ref`` makes them.
+
+    End it with ``deref()`` or by leaving a ``with`` block, in any thread or task, once. What comes later (a
+    second ``deref()``, leaving a block whose reference was ended inside or before it) changes nothing and
+    warns, once for each key of a tracker. A reference that is dropped without an end stays active.
+    """
+
+    __slots__ = ("_ledger", "_started")
+
+    _ledger: Ledger
+    _started: list[int]  # emptied by whoever ends the reference: pop() gives it to one thread only
+
+    def deref(self) -> None:
+        """End the reference.
+
+        Warns:
+            DoubleDerefWarning: It was ended before; nothing changed.
+
+        """
+        try:
+            started_ns = self._started.pop()
+        except IndexError:
+            self._warn_of_second_end()
+            return
+        ledger = self._ledger
+        ledger.log.append(ledger.clock_ns() - started_ns)
+
+    def __enter__(self) -> Ref:  # noqa: PYI034 - typing.Self would cost every start of pytest milliseconds
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:  # as in deref(): calling it would cost more than it does
+            started_ns = self._started.pop()
+        except IndexError:
+            if error is None:  # else the warning, made an error, would hide the real one
+                self._warn_of_second_end()
+            return
+        ledger = self._ledger
+        ledger.log.append(ledger.clock_ns() - started_ns)
+
+    def _warn_of_second_end(self) -> None:
+        ledger = self._ledger
+        if ledger.key in ledger.warned:
+            return
+        import warnings  # noqa: PLC0415 - not loaded in a program that does nothing wrong
+
+        warnings.warn(
+            f"the reference to {ledger.key!r} was ended twice; the second end changed nothing. "
+            "End each reference once, by deref() or by a with block",
+            DoubleDerefWarning,
+            stacklevel=3,
+        )
+        ledger.warned.add(ledger.key)  # not reached when the warning is an error: it is raised each time
+
+
+class Uncounted(Ref):
+    """What ``ref`` returns while tracking is disabled: it does nothing, any number of times."""
+
+    __slots__ = ()
+
+    def deref(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+UNCOUNTED = Uncounted()
