@@ -23,7 +23,7 @@ from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, RunInfo, TestResult
 
 if TYPE_CHECKING:
-    from pytest_goref.plugin.reference import Reference
+    from pytest_goref.store.reference import Reference
     from pytest_goref.plugin.settings import Settings
 
 

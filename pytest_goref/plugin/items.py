@@ -154,14 +154,14 @@ def _executed_by_others(item: pytest.Item) -> str:
         if option(flag, False):
             return f"--{flag.replace('setup', 'setup-')}"
     if item.get_closest_marker("flaky") is not None:
-        return "it is marked flaky"
+        return "marked flaky"
     return "--reruns" if option("reruns", 0) or option("force_flaky", False) else ""
 
 
 def _executed_once(item: pytest.Item) -> str:
     """Return why this plugin must not execute the item again; "" when it may."""
     if "benchmark" in getattr(item, "fixturenames", ()):
-        return "it uses the benchmark fixture"
+        return "the benchmark fixture repeats it itself"
     return ""
 
 

@@ -18,14 +18,14 @@ from pytest_goref.plugin.region import Execution, Region
 from pytest_goref.profilers import ProfilerUnavailableError
 from pytest_goref.profilers.clock import ClockProfiler
 from pytest_goref.report.plain import verdict_to_plain
-from pytest_goref.report.failure import failure_text
+from pytest_goref.report.rows import failure_text
 from pytest_goref.store.codec import record_to_plain
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_goref.plugin.protocol import Execute
-    from pytest_goref.plugin.reference import Reference
+    from pytest_goref.store.reference import Reference
     from pytest_goref.plugin.settings import Request
     from pytest_goref.profilers.refs import RunningRefs
 
@@ -117,7 +117,7 @@ class ItemMeasurement:
 
     def repeat(self, execute: Execute) -> None:
         """Take the passes that were asked for, and make the record."""
-        once = self.plan.once or (self.subreports and "it reports subtests") or ""
+        once = self.plan.once or (self.subreports and "subtests cannot be repeated quietly") or ""
         if once or not self.plan.request.repeat or self._first.round is None:
             self.execute_once(once)
             return
@@ -190,11 +190,9 @@ class ItemMeasurement:
             return ""
         verdict = self._verdict = self._judge(self._record)
         reference = self._judging.reference
-        if verdict.failures:
-            words, accept_as = (reference.words, reference.accept_as) if reference else ("", "")
-            return failure_text(verdict, words, accept_as=accept_as)
-        if self._judging.strict and reference and verdict.outcome in _STRICT:
-            return f"goref: {verdict.outcome.value}: {verdict.reason} (--goref-strict)"
+        not_compared = self._judging.strict and reference is not None and verdict.outcome in _STRICT
+        if verdict.failures or not_compared:
+            return failure_text(verdict, reference.words if reference else "")
         return ""
 
     def _judge(self, record: Record) -> Verdict:

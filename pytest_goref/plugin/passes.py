@@ -187,7 +187,10 @@ def counts_pass(context: PassContext) -> None:
             execution = context.run_watched(context.tools.calls)
         except NotRepeatableError as error:
             # The test may be fine and only object to a profiler, for example because it starts its own.
-            context.collected.add(context.run_watched())
+            try:
+                context.collected.add(context.run_watched())
+            except NotRepeatableError:
+                raise error from None
             text = f"calls were not counted: the test fails under cProfile ({error})"
             context.collected.note(Problem(ProblemKind.SKIPPED, text))
             return

@@ -239,19 +239,16 @@ class _Protocol:
             if report.passed:
                 with self._measurement.entered(region):
                     call, report = self._phase("call", lambda: hook.pytest_runtest_call(item=item))
-            torn, torn_report = self._phase("teardown", self._teardown_hook(self._between))
-        failure = _reason(call, report) or _reason(torn, torn_report)
-        return region.execution(failure)
+            # Fixtures may want the report of the call; nobody but collectors of reports wants this one.
+            torn = self._call("teardown", self._teardown_hook(self._between))
+        failure = "" if report.passed else _reason(call, report.outcome)
+        return region.execution(failure or (_reason(torn, "failed") if torn.excinfo else ""))
 
 
-def _reason(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
-    """Return in one line why a phase did not pass, "" when it did."""
-    if report.passed:
-        return ""
-    if call.excinfo is None:
-        return f"{report.when} {report.outcome}"
-    lines = call.excinfo.exconly(tryshort=True).splitlines()
-    return f"{report.when} {report.outcome}: {lines[0] if lines else call.excinfo.typename}"
+def _reason(call: pytest.CallInfo[None], outcome: str) -> str:
+    """Return in one line why a phase did not pass."""
+    lines = call.excinfo.exconly(tryshort=True).splitlines() if call.excinfo else []
+    return f"{call.when} {outcome}{f': {lines[0]}' if lines else ''}"
 
 
 def _joined(first: pytest.CallInfo[None], second: pytest.CallInfo[None]) -> pytest.CallInfo[None]:

@@ -230,7 +230,8 @@ def _severity(value: object) -> Severity:
 
 
 def _rule_texts(value: object) -> tuple[str, ...]:
-    texts = (value,) if isinstance(value, str) else value
-    if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in (texts := tuple(texts))):
-        raise InvalidValueError(f"{value!r} is neither a rule such as 'calls:5%+8' nor a list of rules")
-    return texts
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple) and all(isinstance(text, str) for text in value):
+        return tuple(value)
+    raise InvalidValueError(f"{value!r} is neither a rule such as 'calls:5%+8' nor a list of rules")

@@ -13,7 +13,7 @@ from pytest_goref.plugin.fixture import REGION
 from pytest_goref.plugin.items import ItemHooks
 from pytest_goref.plugin.measurement import Judging
 from pytest_goref.plugin.passes import Tools
-from pytest_goref.plugin.reference import Reference, check_readable, check_saveable, open_reference
+from pytest_goref.store.reference import Reference, check_readable, check_saveable, open_reference
 from pytest_goref.plugin.selection import Selection, SelectionHooks
 from pytest_goref.plugin.settings import Settings, read_settings
 from pytest_goref.plugin.worker import WorkerHooks
@@ -37,7 +37,9 @@ def start(config: pytest.Config) -> None:
         reference = _open(settings, config, check=worker is None)
     except GorefError as error:
         raise pytest.UsageError(f"goref: {error}") from None
-    tools = Tools(RefsProfiler(), CallsProfiler(settings.rootdir))
+    plugin_files = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
+    calls = CallsProfiler(settings.rootdir, filter(None, plugin_files))
+    tools = Tools(RefsProfiler(), calls)
     items = ItemHooks(settings, tools, Judging(reference, settings.strict))
     config.stash[REGION] = items.region
     selection = Selection()

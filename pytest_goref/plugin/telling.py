@@ -55,7 +55,7 @@ def _problem_lines(results: Iterable[tuple[TestKey, Result]]) -> Iterator[str]:
         number = "1 test" if len(keys) == 1 else f"{len(keys)} tests"
         first = keys[0].nodeid if len(keys) == 1 else f"{keys[0].nodeid}, ..."
         if kind is ProblemKind.ONCE:
-            yield f"{number} executed once, because {text}: {first}"
+            yield f"{number} executed once ({text}): {first}"
         elif kind is ProblemKind.NOT_REPEATABLE:
             yield f"not repeatable, so not comparable: {first}: {text}"
         else:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import types
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     import cProfile
     from collections.abc import Iterable
 
-_RUNNER_PACKAGES: Final = ("_pytest", "pluggy", "pytest", "pytest_asyncio", "pytest_goref")
-"""Whoever runs the test: what they call is not the test's work."""
+_RUNNER_PACKAGES: Final = ("_pytest", "pluggy", "pytest", "pytest_goref")
+"""Whoever runs the test: what only they call is not the test's work."""
+
+_Code = types.CodeType | str
+_Callers = defaultdict[_Code, dict[_Code, int]]
 
 _DESCRIPTOR: Final = re.compile(r"<(?:method|slot wrapper|class method) '(?P<name>.+?)' of '(?P<type>.+?)' objects>")
 _BUILTIN: Final = re.compile(r"<(?:built-in )?(?:method|function) (?P<name>.+?)(?: of .+)?>")
@@ -34,11 +37,12 @@ class CallsProfiler:
 
     Args:
         rootdir: code below it is project code, unless it is installed there (a virtual environment).
+        runner_files: source files that help to run tests, such as those of other plugins.
 
     """
 
-    def __init__(self, rootdir: Path) -> None:
-        self._names = FunctionNames(rootdir)
+    def __init__(self, rootdir: Path, runner_files: Iterable[str] = ()) -> None:
+        self._names = FunctionNames(rootdir, runner_files)
 
     def start(self) -> RunningCalls:
         """Start ``cProfile``.
@@ -70,6 +74,15 @@ def _profiler_in_use() -> str:
     return ""
 
 
+def _callers(entries: Iterable[cProfile._profiler_entry]) -> _Callers:
+    """Return for each function how often each other function has called it."""
+    callers: _Callers = defaultdict(dict)
+    for entry in entries:
+        for called in entry.calls or ():
+            callers[called.code][entry.code] = called.callcount
+    return callers
+
+
 class RunningCalls:
     """``cProfile``, on."""
 
@@ -96,26 +109,49 @@ class FunctionNames:
 
     Args:
         rootdir: where project code lives.
+        runner_files: source files whose functions are part of the test runner.
 
     """
 
-    def __init__(self, rootdir: Path) -> None:
+    def __init__(self, rootdir: Path, runner_files: Iterable[str] = ()) -> None:
         self._root = os.path.join(os.path.realpath(rootdir), "")  # noqa: PTH118 - compared as text, per function
+        self._runner_files = frozenset(map(os.path.realpath, runner_files))
         self._files: dict[str, tuple[str, bool]] = {}
 
     def count(self, stats: Iterable[cProfile._profiler_entry]) -> dict[str, int]:
-        """Return calls by subject, without those made by the test runner."""
+        """Return calls by subject, without those that only serve to run the test.
+
+        Project code counts however it was called. Other code counts as often as the test's own code, or what that
+        called, has called it: calls made by the runner, and by what only the runner uses, are left out.
+        """
+        entries = list(stats)
+        callers = _callers(entries)
+        runner = self._runner_functions(entries, callers)
         calls: Counter[str] = Counter()
-        for entry in stats:
+        for entry in entries:
             subject, is_project = self._subject(entry.code)
-            if subject:
+            if is_project:
                 calls[subject] += entry.callcount
-            elif entry.calls:  # the runner: take back what it called, but not the test it called
-                for called in entry.calls:
-                    subject, is_project = self._subject(called.code)
-                    if subject and not is_project:
-                        calls[subject] -= called.callcount
-        return {subject: number for subject, number in calls.items() if number > 0}
+            elif entry.code not in runner:
+                by_test = sum(number for caller, number in callers[entry.code].items() if caller not in runner)
+                calls[subject] += by_test
+        return {subject: number for subject, number in calls.items() if number}
+
+    def _runner_functions(self, entries: Iterable[cProfile._profiler_entry], callers: _Callers) -> set[_Code]:
+        """Return the functions of the runner, and those that were called from nowhere else."""
+        runner: set[_Code] = set()
+        others: set[_Code] = set()
+        for entry in entries:
+            subject, is_project = self._subject(entry.code)
+            if not is_project:
+                (others if subject else runner).add(entry.code)
+        found = True
+        while found:
+            # Code that was called only from frames entered before profiling began has no caller here.
+            found = {code for code in others if all(caller in runner for caller in callers[code])}
+            runner |= found
+            others -= found
+        return runner
 
     def _subject(self, code: types.CodeType | str) -> tuple[str, bool]:
         """Return the subject of ``code`` ("" for the test runner) and whether it is project code."""
@@ -141,7 +177,8 @@ class FunctionNames:
         if real.startswith(self._root) and not _is_installed(real, self._root):
             return real[len(self._root) :].replace(os.sep, "/"), True
         module = _module_of(real)
-        return ("", False) if module.partition(".")[0] in _RUNNER_PACKAGES else (module, False)
+        runs_tests = real in self._runner_files or module.partition(".")[0] in _RUNNER_PACKAGES
+        return ("", False) if runs_tests else (module, False)
 
 
 def _is_installed(file: str, root: str) -> bool:

@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.errors import BaselineError, InvalidValueError
 from pytest_goref.model import BaselineEntry, TestKey
-from pytest_goref.store.document import SUFFIX, Document, read_document
-from pytest_goref.store.files import is_reserved, locked, reason, safe_file_name
+from pytest_goref.store.document import (
+    SUFFIX,
+    Change,
+    Document,
+    open_document,
+    read_document,
+    write_documents,
+)
+from pytest_goref.store.files import is_inside, is_reserved, locked, reason, safe_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,7 +94,7 @@ class Baseline:
 
         """
         document = self._document(key.path)
-        return None if document is None else document.entries.get(key.name)
+        return None if document is None else document.get(key.name)
 
     def paths(self) -> list[str]:
         """Return the paths of all test modules, sorted; reads every file.
@@ -96,10 +104,11 @@ class Baseline:
 
         """
         if self._directory is not None:
+            known = {safe_file_name(path, SUFFIX) for path in self._documents}
             for file in _document_files(self._directory):
-                document = read_document(file, inside=self._directory)
+                document = None if file.name in known else read_document(file, inside=self._directory)
                 if document is not None:  # it may have been pruned a moment ago
-                    self._documents.setdefault(document.path, document)
+                    self._documents[document.path] = document
         return sorted(path for path, document in self._documents.items() if document is not None)
 
     def keys(self) -> Iterator[TestKey]:
@@ -112,7 +121,7 @@ class Baseline:
         for path in self.paths():
             document = self._document(path)
             if document is not None:
-                yield from (TestKey(path, name) for name in sorted(document.entries))
+                yield from (TestKey(path, name) for name in document.names())
 
     def _document(self, path: str) -> Document | None:
         if path not in self._documents:
@@ -194,17 +203,18 @@ class Baselines:
             directory = self._directory(name)
             self._refuse_case_variant(name)
             documents: dict[str, Document] = {}
-            new = changed = 0
-            touched: dict[str, None] = {}  # an ordered set
-            for key, entry in changes.items():
-                document = documents.get(key.path) or open_document(directory, key.path)
-                documents[key.path] = document
-                known = key.name in document.entries
-                if document.accept(entry):
-                    touched[key.path] = None
-                    changed, new = (changed + 1, new) if known else (changed, new + 1)
-            files = write_documents(directory, [documents[path] for path in touched])
-        return SaveResult(new, changed, len(changes) - new - changed, files)
+            touched: dict[str, Document] = {}
+            counts = Counter[Change]()
+            for entry in changes.values():
+                path = entry.key.path
+                if path not in documents:
+                    documents[path] = open_document(directory, path)
+                change = documents[path].accept(entry)
+                counts[change] += 1
+                if change is not Change.NONE:
+                    touched[path] = documents[path]
+            files = write_documents(touched.values())
+        return SaveResult(counts[Change.NEW], counts[Change.CHANGED], counts[Change.NONE], files)
 
     def remove(self, name: str, keys: Iterable[TestKey]) -> int:
         """Remove the entries of ``keys`` and what becomes empty by that; return how many there were.
@@ -229,7 +239,7 @@ class Baselines:
                 if dropped:
                     removed += dropped
                     documents.append(document)
-            write_documents(directory, documents)
+            write_documents(documents)
             with contextlib.suppress(OSError):  # not empty, or gone already
                 directory.rmdir()
         return removed
@@ -242,7 +252,7 @@ class Baselines:
 
     def _directory(self, name: str) -> Path:
         directory = self._cache.baselines / name
-        if not directory.resolve().is_relative_to(self._cache.baselines.resolve()):
+        if not is_inside(directory, self._cache.baselines):
             raise BaselineError(
                 f"{directory}: a symbolic link that leaves {self._cache.baselines} is not followed: "
                 f"replace it by the directory"

@@ -27,8 +27,8 @@ Signature: 8a477f597d28d172789f06886806bc55
 _README: Final = """\
 # pytest-goref
 
-`baselines/` holds what each test is accepted to do: commit it. `history.db` holds the last runs on this machine;
-it and everything else here may be deleted at any time.
+`baselines/` holds what each test is accepted to do: commit it. `history.db` holds the last runs on this
+machine; it and everything else here may be deleted at any time.
 """
 
 

@@ -82,7 +82,7 @@ def opened_for_writing(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Con
         if not _is_made(connection, path):
             connection.execute(
                 "PRAGMA auto_vacuum = INCREMENTAL"
-            )  # has an effect only before the first table
+            )  # only before the first table has it effect
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # with WAL, a crash of the process loses nothing

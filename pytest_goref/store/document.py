@@ -7,12 +7,13 @@ Formats, each readable by every later version of this package:
 
 from __future__ import annotations
 
+import enum
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_goref.errors import BaselineError
 from pytest_goref.store.codec import entry_from_plain, entry_to_plain
-from pytest_goref.store.files import reason, safe_file_name, write_atomically
+from pytest_goref.store.files import is_inside, reason, safe_file_name, write_atomically
 from pytest_goref.store.jsontext import CodecError, parse_json, render_json
 
 if TYPE_CHECKING:
@@ -26,72 +27,120 @@ _FORMAT: Final = 1
 _MOST_BYTES: Final = 64 * 2**20
 
 
-class Document:
-    """The entries of one test module and the plain data they came from.
+class Change(enum.Enum):
+    """What accepting an entry does to a document."""
 
-    What this version does not know stays in the plain data and is written back with it.
+    NONE = "none"
+    NEW = "new"
+    CHANGED = "changed"
+
+
+class Document:
+    """The entries of one test module, kept as plain data and decoded when asked for.
+
+    Most of a file is not needed when few of its tests run, and what this version of the package does not know is
+    written back as it was.
 
     Args:
+        file: where it was read from, or will be written to.
         path: the path of the test module, as in its ``TestKey``.
         plain: the content of the file.
-        entries: what is accepted, by the name of the test.
+        tests: the member of ``plain`` that holds the entries by the names of their tests.
 
     """
 
-    def __init__(self, path: str, plain: dict[str, object], entries: dict[str, BaselineEntry]) -> None:
+    def __init__(self, file: Path, path: str, plain: dict[str, Any], tests: dict[str, Any]) -> None:
+        self.file = file
         self.path = path
-        self.entries = entries
         self._plain = plain
+        self._tests = tests
 
     @classmethod
-    def empty(cls, path: str) -> Document:
+    def empty(cls, file: Path, path: str) -> Document:
         """Return a document that accepts nothing yet."""
-        return cls(path, {"format": _FORMAT, "path": path, "tests": {}}, {})
+        tests: dict[str, Any] = {}
+        return cls(file, path, {"format": _FORMAT, "path": path, "tests": tests}, tests)
 
-    def accept(self, entry: BaselineEntry) -> bool:
-        """Put ``entry`` in the place of what was accepted for its test; return whether that differs.
+    @classmethod
+    def from_plain(cls, file: Path, plain: object) -> Document:
+        """Return the document that ``plain``, the content of ``file``, describes.
 
         Raises:
-            BaselineError: the entry holds a number that no file may hold.
+            CodecError: it is not of that shape.
+            BaselineError: it is of a newer format.
 
         """
-        name = entry.key.name
-        if self.entries.get(name) == entry:
-            return False
+        if not isinstance(plain, dict):
+            raise CodecError((), "expected an object")
+        number, path, tests = plain.get("format"), plain.get("path"), plain.get("tests")
+        if type(number) is not int or number < 1:
+            raise CodecError(("format",), "expected the number of a format")
+        if number > _FORMAT:
+            raise BaselineError(
+                f"{file}: written by a newer pytest-goref (format {number}; this one reads up to {_FORMAT}): "
+                f"upgrade, or save it anew under another name"
+            )
+        if not isinstance(path, str):
+            raise CodecError(("path",), "expected text")
+        if not isinstance(tests, dict):
+            raise CodecError(("tests",), "expected an object")
+        return cls(file, path, plain, tests)
+
+    def names(self) -> list[str]:
+        """Return the names of all tests with an entry, sorted."""
+        return sorted(self._tests)
+
+    def get(self, name: str) -> BaselineEntry | None:
+        """Return what is accepted for the test ``name``, or None when nothing is.
+
+        Raises:
+            BaselineError: the entry is damaged.
+
+        """
+        if name not in self._tests:
+            return None
         try:
-            self._tests[name] = entry_to_plain(entry)
+            return entry_from_plain(self.path, name, self._tests[name])
+        except CodecError as error:
+            raise damaged(self.file, str(error)) from None
+
+    def accept(self, entry: BaselineEntry) -> Change:
+        """Put ``entry`` in the place of what was accepted for its test; return what that changed.
+
+        Raises:
+            BaselineError: what was accepted is damaged, or the entry holds a number that no file may hold.
+
+        """
+        before = self.get(entry.key.name)
+        if before == entry:
+            return Change.NONE
+        try:
+            self._tests[entry.key.name] = entry_to_plain(entry)
         except CodecError as error:
             raise BaselineError(f"{entry.key.nodeid}: cannot be stored: {error}") from error
-        self.entries[name] = entry
-        return True
+        return Change.CHANGED if before else Change.NEW
 
     def drop(self, names: Iterable[str]) -> int:
         """Remove what is accepted for the tests ``names``; return how many there were."""
-        known = [name for name in names if name in self.entries]
-        for name in known:
-            del self._tests[name], self.entries[name]
-        return len(known)
+        return sum(self._tests.pop(name, None) is not None for name in names)
 
     def render(self) -> bytes:
         """Return the content of the file.
 
         Raises:
-            BaselineError: it would be too large to be read again.
+            BaselineError: it could not be read again.
 
         """
-        data = render_json(self._plain)
+        try:
+            data = render_json(self._plain)
+        except CodecError as error:  # of what was read from the file and is not known here
+            raise BaselineError(f"{self.file}: cannot be written: {error}") from error
         if len(data) > _MOST_BYTES:
             raise BaselineError(
-                f"the baseline of {self.path} would take {len(data)} bytes; the limit is {_MOST_BYTES}: "
-                f"mark fewer of its tests, or split the module"
+                f"{self.file}: the baseline of {self.path} would take {len(data)} bytes; the limit is "
+                f"{_MOST_BYTES}: mark fewer of its tests, or split the module"
             )
         return data
-
-    @property
-    def _tests(self) -> dict[str, object]:
-        tests = self._plain["tests"]
-        assert isinstance(tests, dict)  # noqa: S101 (both ways to make a document see to it)
-        return tests
 
 
 def read_document(file: Path, *, inside: Path | None) -> Document | None:
@@ -113,7 +162,7 @@ def read_document(file: Path, *, inside: Path | None) -> Document | None:
     except OSError as error:
         raise BaselineError(f"{file}: cannot read the baseline: {reason(error)}") from error
     try:
-        document = _decode(file, parse_json(data))
+        document = Document.from_plain(file, parse_json(data))
     except CodecError as error:
         raise damaged(file, str(error)) from None
     if inside is not None and file.name != safe_file_name(document.path, SUFFIX):
@@ -129,37 +178,34 @@ def open_document(directory: Path, path: str) -> Document:
 
     """
     file = directory / safe_file_name(path, SUFFIX)
-    document = read_document(file, inside=directory) or Document.empty(path)
+    document = read_document(file, inside=directory) or Document.empty(file, path)
     if document.path != path:
         raise damaged(file, f"this is the file of another module, {document.path!a}")
     return document
 
 
-def write_documents(directory: Path, documents: Iterable[Document]) -> tuple[Path, ...]:
+def write_documents(documents: Iterable[Document]) -> tuple[Path, ...]:
     """Write each of ``documents`` to its file, or delete the file of one that accepts nothing any more.
 
     Returns:
         The files that were written or deleted.
 
     Raises:
-        BaselineError: a file cannot be written, or would be too large to be read again.
+        BaselineError: a file cannot be written, or could not be read again; the latter before any is written.
 
     """
-    contents = {
-        directory / safe_file_name(document.path, SUFFIX): document.render() if document.entries else None
-        for document in documents
-    }
-    try:
-        for file, data in contents.items():
+    contents = {document.file: document.render() if document.names() else None for document in documents}
+    for file, data in contents.items():
+        try:
             if data is None:
                 file.unlink(missing_ok=True)
             else:
-                directory.mkdir(parents=True, exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(file, data)
-    except OSError as error:
-        raise BaselineError(
-            f"{directory}: cannot write the baseline: {reason(error)}: free space or make it writable"
-        ) from error
+        except OSError as error:
+            raise BaselineError(
+                f"{file}: cannot write the baseline: {reason(error)}: free space or make it writable"
+            ) from error
     return tuple(contents)
 
 
@@ -173,7 +219,7 @@ def damaged(file: Path, what: str) -> BaselineError:
 
 def _read(file: Path, inside: Path | None) -> bytes:
     """Return the bytes of ``file``; a link that leads out, a device and a huge file are never opened."""
-    if inside is not None and file.is_symlink() and not file.resolve().is_relative_to(inside.resolve()):
+    if inside is not None and file.is_symlink() and not is_inside(file, inside):
         raise BaselineError(
             f"{file}: a symbolic link that leaves {inside} is not followed: replace it by the file"
         )
@@ -183,22 +229,3 @@ def _read(file: Path, inside: Path | None) -> bytes:
     if status.st_size > _MOST_BYTES:
         raise damaged(file, f"{status.st_size} bytes; the limit is {_MOST_BYTES}")
     return file.read_bytes()
-
-
-def _decode(file: Path, plain: object) -> Document:
-    if not isinstance(plain, dict):
-        raise CodecError((), "expected an object")
-    number = plain.get("format")
-    if type(number) is not int or number < 1:
-        raise CodecError(("format",), "expected the number of a format")
-    if number > _FORMAT:
-        raise BaselineError(
-            f"{file}: written by a newer pytest-goref (format {number}; this one reads up to {_FORMAT}): "
-            f"upgrade, or save it anew under another name"
-        )
-    path, tests = plain.get("path"), plain.get("tests")
-    if not isinstance(path, str):
-        raise CodecError(("path",), "expected text")
-    if not isinstance(tests, dict):
-        raise CodecError(("tests",), "expected an object")
-    return Document(path, plain, {name: entry_from_plain(path, name, entry) for name, entry in tests.items()})

@@ -6,13 +6,13 @@ import contextlib
 import hashlib
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _PREFIX_CHARACTERS: Final = 80
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -94,6 +94,12 @@ def safe_file_name(text: str, suffix: str) -> str:
 def is_reserved(name: str) -> bool:
     """Return whether Windows keeps ``name``, with any extension, for a device."""
     return _RESERVED.match(name) is not None
+
+
+def is_inside(path: Path, directory: Path) -> bool:
+    """Return whether ``path``, with all symbolic links followed, is in ``directory``; neither need exist."""
+    real = os.path.realpath(path)  # Path.resolve raises for a link to itself
+    return Path(real).is_relative_to(os.path.realpath(directory))
 
 
 def reason(error: BaseException) -> str:

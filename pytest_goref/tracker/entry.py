@@ -26,12 +26,6 @@ _NO_BUCKETS: Mapping[int, int] = {}
 _NS_PER_MS = 1_000_000
 
 
-def bucket_of(duration_ns: int) -> int:
-    """Return the number of the bucket that holds ``duration_ns`` (zero or more)."""
-    octave = max(0, duration_ns.bit_length() - 4)
-    return octave * 8 + (duration_ns >> octave)
-
-
 def bucket_bounds(bucket: int) -> tuple[int, int]:
     """Return the smallest and the largest duration, in nanoseconds, that ``bucket`` holds."""
     octave = max(0, bucket // 8 - 1)
@@ -40,12 +34,15 @@ def bucket_bounds(bucket: int) -> tuple[int, int]:
 
 
 def _filled(buckets: Mapping[int, int], durations_ns: Sequence[int]) -> dict[int, int]:
-    """Return ``buckets`` with sorted durations added."""
+    """Return ``buckets`` with sorted durations, zero or more, added."""
     filled = dict(buckets)
     start = 0
     while start < len(durations_ns):
-        bucket = bucket_of(durations_ns[start])
-        end = bisect_left(durations_ns, bucket_bounds(bucket)[1] + 1, start)
+        shortest = durations_ns[start]
+        octave = shortest.bit_length() - 4 if shortest > 15 else 0  # noqa: PLR2004 - one bucket for each up to 15
+        step = shortest >> octave
+        end = bisect_left(durations_ns, (step + 1) << octave, start)
+        bucket = octave * 8 + step
         filled[bucket] = filled.get(bucket, 0) + end - start
         start = end
     return filled

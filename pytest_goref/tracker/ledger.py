@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FIRST_LIMIT = 32
-_LAST_LIMIT = 512
+_LAST_LIMIT = 256
 
 
 class Switch:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.errors import HistoryError, InvalidValueError
 from pytest_goref.model import BaselineEntry, TestKey
 from pytest_goref.store.baseline import Baseline, Baselines, open_file, validate_name
-from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_goref.store.cache import CacheDirectory
 
 _RUN: Final = re.compile(r"run:(\d{1,18})", re.ASCII)
 
@@ -22,11 +25,6 @@ class Reference(Protocol):
     @property
     def words(self) -> str:
         """What it is called in messages, for example ``baseline main``."""
-        ...
-
-    @property
-    def accept_as(self) -> str:
-        """The name under which new numbers can be accepted, "" when there is none."""
         ...
 
     def get(self, key: TestKey) -> BaselineEntry | None:
@@ -44,13 +42,11 @@ class BaselineReference:
     Args:
         baseline: where the entries are.
         words: what it is called.
-        accept_as: its name, "" for a file.
 
     """
 
-    def __init__(self, baseline: Baseline, words: str, accept_as: str) -> None:
+    def __init__(self, baseline: Baseline, words: str) -> None:
         self.words = words
-        self.accept_as = accept_as
         self._baseline = baseline
 
     def get(self, key: TestKey) -> BaselineEntry | None:
@@ -72,8 +68,6 @@ class RunReference:
         run_id: which of them.
 
     """
-
-    accept_as = ""
 
     def __init__(self, history: History, run_id: int) -> None:
         self.words = f"run {run_id}"
@@ -123,11 +117,11 @@ def _open_baseline(text: str, baselines: Baselines, path: Path) -> Reference:
         validate_name(text)
     except InvalidValueError as error:
         if path.exists():
-            return BaselineReference(open_file(path), f"file {text}", "")
+            return BaselineReference(open_file(path), f"file {text}")
         raise InvalidValueError(f"{error}; and there is no file of that name") from None
     if not baselines.exists(text) and path.exists():
-        return BaselineReference(open_file(path), f"file {text}", "")
-    return BaselineReference(baselines.open(text), f"baseline {text}", text)
+        return BaselineReference(open_file(path), f"file {text}")
+    return BaselineReference(baselines.open(text), f"baseline {text}")
 
 
 def check_readable(reference: Reference) -> None:
@@ -138,7 +132,7 @@ def check_readable(reference: Reference) -> None:
         HistoryError: the history is damaged.
 
     """
-    for _ in reference.keys():
+    for _ in reference:
         pass
 
 
@@ -153,7 +147,5 @@ def check_saveable(name: str, cache: CacheDirectory) -> None:
     """
     baselines = Baselines(cache)
     if baselines.exists(validate_name(name)):
-        check_readable(BaselineReference(baselines.open(name), name, name))
+        check_readable(BaselineReference(baselines.open(name), name))
     cache.ensure()
-
-

@@ -1,0 +1,465 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_goref.compare.judge import judge
+from pytest_goref.compare.rules import Rules, parse_limits, parse_rule
+from pytest_goref.metrics import CALLS, CPU_TIME, LEAKED_REFS, REFS, WALL_TIME
+from pytest_goref.model import (
+    BaselineEntry,
+    Environment,
+    Finding,
+    Limit,
+    Measurements,
+    Metric,
+    Mode,
+    Outcome,
+    Problem,
+    ProblemKind,
+    Record,
+    Round,
+    Samples,
+    Severity,
+    TestKey,
+    Verdict,
+    Visit,
+)
+
+KEY = TestKey("tests/test_orders.py", "test_total")
+HERE = Environment("cpython-3.12", "words", "here")
+DEFAULT = Rules.default()
+FAIL, WARN, OFF = Severity.FAIL, Severity.WARN, Severity.OFF
+
+
+def refs(**samples: int | Samples) -> Measurements:
+    return {REFS: tupled(samples)}
+
+
+def tupled(samples: Mapping[str, int | Samples]) -> dict[str, Samples]:
+    return {subject: s if isinstance(s, tuple) else (s,) for subject, s in samples.items()}
+
+
+def measured(measurements: Measurements, *, cpu_us: int = 0, problem: str = "") -> Record:
+    visit = Visit((Round(cpu_us * 1000, cpu_us * 1000, 0),)) if cpu_us else None
+    problems = (Problem(ProblemKind.SKIPPED, problem),) if problem else ()
+    return Record(KEY, HERE, Mode.WARM, measurements, visit, problems)
+
+
+def accepted(measurements: Measurements, *, cpu_us: int = 0) -> BaselineEntry:
+    return BaselineEntry.from_record(measured(measurements, cpu_us=cpu_us))
+
+
+def ruled(*texts: str, severity: Severity = FAIL) -> Rules:
+    return DEFAULT.with_changes((severity, parse_rule(text)) for text in texts)
+
+
+def told(verdict: Verdict) -> list[tuple[str, str, Outcome, Severity]]:
+    return [(f.metric.name, f.subject, f.outcome, f.severity) for f in verdict.findings]
+
+
+def test_one_more_use_of_a_key_fails_the_test() -> None:
+    verdict = judge(measured(refs(query=13)), accepted(refs(query=12)), DEFAULT)
+    assert verdict == Verdict(
+        KEY, Outcome.REGRESSED, (Finding(REFS, "query", Outcome.REGRESSED, FAIL, 12, 13),)
+    )
+    assert verdict.failures
+
+
+def test_unchanged_numbers_have_nothing_to_tell() -> None:
+    verdict = judge(measured(refs(query=12)), accepted(refs(query=12)), DEFAULT)
+    assert verdict == Verdict(KEY, Outcome.SAME, ())
+
+
+def test_a_key_that_is_new_or_gone_counts_zero_on_the_other_side() -> None:
+    verdict = judge(measured(refs(save=2)), accepted(refs(query=1)), DEFAULT)
+    assert verdict.findings == (
+        Finding(REFS, "save", Outcome.REGRESSED, FAIL, 0, 2),
+        Finding(REFS, "query", Outcome.IMPROVED, FAIL, 1, 0, "improved or not measured"),
+    )
+    assert verdict.outcome is Outcome.REGRESSED
+
+
+def test_a_metric_without_subjects_was_measured_and_is_compared() -> None:
+    assert judge(measured({REFS: {}}), accepted({REFS: {}}), DEFAULT) == Verdict(KEY, Outcome.SAME, ())
+    assert judge(measured({REFS: {}}), accepted(refs(query=1)), DEFAULT).outcome is Outcome.IMPROVED
+
+
+def test_executions_that_vary_across_the_accepted_value_are_inconclusive() -> None:
+    verdict = judge(measured(refs(query=(12, 13))), accepted(refs(query=12)), DEFAULT)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason == "refs query varies between executions (12..13)"
+    assert told(verdict) == [("refs", "query", Outcome.INCONCLUSIVE, FAIL)]
+    assert not verdict.failures
+
+
+def test_calls_warn_beyond_their_tolerance() -> None:
+    before = {CALLS: {"a.py:f": (100,), "a.py:g": (200,)}}
+    # f: +9 is more than 8 and than 5; g: +10 is more than 8 but not more than 5 % of 200
+    verdict = judge(measured({CALLS: {"a.py:f": (109,), "a.py:g": (210,)}}), accepted(before), DEFAULT)
+    assert verdict.outcome is Outcome.REGRESSED
+    assert told(verdict) == [
+        ("calls", "a.py:f", Outcome.REGRESSED, WARN),
+        ("calls", "a.py:g", Outcome.REGRESSED, OFF),  # told because it may explain
+    ]
+    assert verdict.findings[1].reason == "within tolerance"
+    assert not verdict.failures
+
+
+def test_a_function_that_is_new_needs_more_than_eight_calls_to_be_told() -> None:
+    before = accepted({CALLS: {"a.py:old": (8,)}})
+    renamed = judge(measured({CALLS: {"a.py:new": (8,)}}), before, DEFAULT)
+    assert renamed == Verdict(KEY, Outcome.SAME, ())
+    more = judge(measured({CALLS: {"a.py:new": (9,)}}), before, DEFAULT)
+    assert more.findings[0] == Finding(CALLS, "a.py:new", Outcome.REGRESSED, WARN, 0, 9)
+
+
+@pytest.mark.parametrize("rules", [DEFAULT, ruled("calls:off")])
+def test_small_changes_of_calls_explain_a_failure(rules: Rules) -> None:
+    before = {REFS: {"query": (1,)}, CALLS: {"execute": (1,), "connect": (3,), "close": (1,)}}
+    after = {REFS: {"query": (4,)}, CALLS: {"execute": (4,), "connect": (1,), "close": (1,)}}
+    verdict = judge(measured(after), accepted(before), rules)
+    assert told(verdict) == [
+        ("refs", "query", Outcome.REGRESSED, FAIL),
+        ("calls", "execute", Outcome.REGRESSED, OFF),
+        ("calls", "connect", Outcome.IMPROVED, OFF),
+    ]
+
+
+def test_what_is_off_neither_gates_nor_counts_as_compared() -> None:
+    before, after = refs(query=1), refs(query=100)
+    verdict = judge(measured(after), accepted(before), ruled("counts:off"))
+    assert verdict == Verdict(
+        KEY, Outcome.INCOMPARABLE, (), "no metric that is judged was accepted and measured"
+    )
+
+
+def test_a_metric_that_is_off_may_be_missing() -> None:
+    before = {**refs(query=1), CALLS: {"f": (1,)}}
+    assert judge(measured(refs(query=1)), accepted(before), ruled("calls:off")) == Verdict(
+        KEY, Outcome.SAME, ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        ("", "calls were not measured in this run"),
+        ("memory: no memray here", "calls were not measured in this run"),
+        ("recalls are slow", "calls were not measured in this run"),
+        (
+            "calls: another profiler is active",
+            "calls were not measured in this run: calls: another profiler is active",
+        ),
+    ],
+)
+def test_a_metric_that_is_not_measured_any_more_is_incomparable(problem: str, reason: str) -> None:
+    before = {**refs(query=1), CALLS: {"f": (1,), "g": (2,)}}
+    verdict = judge(measured(refs(query=1), problem=problem), accepted(before), DEFAULT)
+    assert verdict == Verdict(
+        KEY, Outcome.SAME, (Finding(CALLS, "", Outcome.INCOMPARABLE, WARN, None, None, reason),)
+    )
+
+
+def test_a_metric_that_was_not_accepted_is_not_compared() -> None:
+    after = {**refs(query=1), CALLS: {"f": (1000,)}}
+    assert judge(measured(after), accepted(refs(query=1)), DEFAULT) == Verdict(KEY, Outcome.SAME, ())
+
+
+def test_calls_of_another_python_do_not_compare_and_refs_do() -> None:
+    before = replace(accepted({**refs(query=1), CALLS: {"f": (1,)}}), python="cpython-3.11")
+    verdict = judge(measured({**refs(query=2), CALLS: {"f": (100,)}}), before, DEFAULT)
+    assert verdict.outcome is Outcome.REGRESSED
+    assert told(verdict) == [
+        ("refs", "query", Outcome.REGRESSED, FAIL),
+        ("calls", "", Outcome.INCOMPARABLE, WARN),
+    ]
+    assert verdict.findings[1].reason == "calls of cpython-3.11 and cpython-3.12 do not compare"
+
+
+def test_a_test_of_which_nothing_compares_is_incomparable() -> None:
+    before = replace(accepted({CALLS: {"f": (1,)}}), python="cpython-3.11")
+    verdict = judge(measured({CALLS: {"f": (1,)}}), before, DEFAULT)
+    assert verdict.outcome is Outcome.INCOMPARABLE
+    assert verdict.reason == "calls of cpython-3.11 and cpython-3.12 do not compare"
+
+
+def test_a_record_without_measurements_is_incomparable() -> None:
+    verdict = judge(measured({}), accepted(refs(query=1)), DEFAULT)
+    assert (verdict.outcome, verdict.reason) == (
+        Outcome.INCOMPARABLE,
+        "refs were not measured in this run",
+    )
+
+
+def test_executions_of_another_kind_are_incomparable() -> None:
+    cold = replace(measured(refs(query=100)), mode=Mode.COLD)
+    verdict = judge(cold, accepted(refs(query=1)), DEFAULT)
+    assert verdict == Verdict(
+        KEY,
+        Outcome.INCOMPARABLE,
+        (),
+        "the test was executed once now, and repeatedly when its numbers were accepted",
+    )
+
+
+def test_a_test_that_cannot_repeat_is_incomparable() -> None:
+    record = measured(refs(query=100), problem="calls: no")
+    problem = Problem(ProblemKind.NOT_REPEATABLE, "the test failed when repeated: KeyError")
+    verdict = judge(replace(record, problems=(*record.problems, problem)), accepted(refs(query=1)), DEFAULT)
+    assert verdict == Verdict(KEY, Outcome.INCOMPARABLE, (), "the test failed when repeated: KeyError")
+
+
+def test_a_test_without_accepted_numbers_is_new() -> None:
+    verdict = judge(measured(refs(query=100)), None, DEFAULT)
+    assert verdict == Verdict(KEY, Outcome.NEW, (), "nothing is accepted for this test yet")
+
+
+def test_without_a_comparison_nothing_is_compared() -> None:
+    for expected in (None, accepted(refs(query=1))):
+        assert judge(measured(refs(query=2)), expected, DEFAULT, compare=False) == Verdict(
+            KEY, Outcome.SAME, ()
+        )
+
+
+LEAK: Measurements = {LEAKED_REFS: {"connection": (2,)}}
+
+
+@pytest.mark.parametrize(
+    ("rules", "severities"),
+    [
+        (DEFAULT, [WARN]),
+        (ruled("leaks:0"), [FAIL]),
+        (ruled("leaks:0", severity=WARN), [WARN]),
+        (ruled("leaks:1"), [FAIL]),
+        (ruled("leaks:2"), []),
+        (ruled("leaks:off"), []),
+    ],
+)
+def test_a_leak_without_a_baseline_warns_unless_rules_say_otherwise(
+    rules: Rules, severities: list[Severity]
+) -> None:
+    verdict = judge(measured(LEAK), None, rules, compare=False)
+    assert verdict.findings == tuple(
+        Finding(LEAKED_REFS, "connection", Outcome.OVER_LIMIT, s, 0 or None, 2, "left behind by the test")
+        for s in severities
+    )
+    assert verdict.outcome is (Outcome.OVER_LIMIT if severities else Outcome.SAME)
+
+
+def test_a_leak_of_a_new_test_warns_and_the_test_stays_new() -> None:
+    verdict = judge(measured(LEAK), None, DEFAULT)
+    assert told(verdict) == [("leaked_refs", "connection", Outcome.OVER_LIMIT, WARN)]
+    assert verdict.outcome is Outcome.NEW
+
+
+def test_a_leak_that_only_some_executions_show_is_inconclusive() -> None:
+    verdict = judge(measured({LEAKED_REFS: {"connection": (0, 1)}}), None, DEFAULT, compare=False)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason == "leaked_refs connection varies between executions (0..1)"
+
+
+def test_a_leak_is_held_against_the_accepted_leaks() -> None:
+    before = accepted({LEAKED_REFS: {}})
+    verdict = judge(measured(LEAK), before, DEFAULT)
+    assert verdict.findings == (Finding(LEAKED_REFS, "connection", Outcome.REGRESSED, FAIL, 0, 2),)
+    assert judge(measured(LEAK), accepted(LEAK), DEFAULT) == Verdict(KEY, Outcome.SAME, ())
+
+
+def test_a_leak_where_leaks_were_never_accepted_only_warns() -> None:
+    verdict = judge(measured({**refs(query=1), **LEAK}), accepted(refs(query=1)), DEFAULT)
+    assert told(verdict) == [("leaked_refs", "connection", Outcome.OVER_LIMIT, WARN)]
+    assert verdict.outcome is Outcome.OVER_LIMIT
+
+
+def test_a_limit_fails_the_test_without_a_baseline() -> None:
+    limits = parse_limits({"query": 3, "save": 1, "never": 0})
+    verdict = judge(measured(refs(query=4, save=1)), None, DEFAULT, limits, compare=False)
+    assert verdict == Verdict(
+        KEY, Outcome.OVER_LIMIT, (Finding(REFS, "query", Outcome.OVER_LIMIT, FAIL, None, 4, "limit 3"),)
+    )
+
+
+def test_a_limit_holds_for_every_execution() -> None:
+    verdict = judge(measured(refs(query=(3, 4))), None, DEFAULT, parse_limits({"query": 3}), compare=False)
+    assert [(f.outcome, f.after) for f in verdict.findings] == [(Outcome.OVER_LIMIT, 4)]
+
+
+def test_a_test_over_its_limit_tells_also_why_it_did_not_compare() -> None:
+    verdict = judge(measured(refs(query=4)), None, DEFAULT, parse_limits({"query": 3}))
+    assert (verdict.outcome, verdict.reason) == (
+        Outcome.OVER_LIMIT,
+        "nothing is accepted for this test yet",
+    )
+
+
+def test_limits_hold_where_numbers_do_not_compare() -> None:
+    cold = replace(measured(refs(query=4)), mode=Mode.COLD)
+    verdict = judge(cold, accepted(refs(query=4)), DEFAULT, parse_limits({"query": 3}))
+    assert verdict.outcome is Outcome.OVER_LIMIT
+    assert verdict.failures
+
+
+@pytest.mark.parametrize(("walls_us", "over"), [((60, 50), None), ((60, 51), 51_000), ((51, 99), 51_000)])
+def test_the_fastest_round_is_held_against_the_limit(walls_us: tuple[int, ...], over: int | None) -> None:
+    record = replace(measured({}), visit=Visit(tuple(Round(us * 1000, 0, 0) for us in walls_us)))
+    verdict = judge(record, None, DEFAULT, parse_limits(None, "50us"), compare=False)
+    assert [f.after for f in verdict.findings] == ([] if over is None else [over])
+    assert [f.reason for f in verdict.findings] == ([] if over is None else ["limit 50.0 us"])
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        (
+            Limit(WALL_TIME, "", 50_000_000),
+            "wall_time was not measured in this run, so the limit 50.0 ms was not checked",
+        ),
+        (Limit(REFS, "query", 3), "refs were not measured in this run, so the limit 3 was not checked"),
+    ],
+)
+def test_a_limit_that_cannot_be_checked_is_inconclusive(limit: Limit, reason: str) -> None:
+    verdict = judge(measured({}), None, DEFAULT, [limit], compare=False)
+    finding = Finding(limit.metric, limit.subject, Outcome.INCONCLUSIVE, FAIL, None, None, reason)
+    assert verdict.findings == (finding,)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert reason in verdict.reason
+
+
+def test_a_slower_test_warns_and_says_that_it_is_not_confirmed() -> None:
+    record = measured(refs(query=1), cpu_us=120)
+    verdict = judge(record, accepted(refs(query=1), cpu_us=100), DEFAULT)
+    reason = "fastest of 1 rounds in one process, not confirmed"
+    assert verdict == Verdict(
+        KEY,
+        Outcome.REGRESSED,
+        (Finding(CPU_TIME, "", Outcome.REGRESSED, WARN, 100_000, 120_000, reason),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before_us", "after_us", "outcome"),
+    [
+        (100, 110, Outcome.SAME),  # exactly 10 %
+        (100, 50, Outcome.IMPROVED),
+        (1, 19, Outcome.SAME),  # both below 20 us
+        (10, 21, Outcome.SAME),  # 5 % above 20 us
+        (10, 23, Outcome.REGRESSED),  # 15 % above 20 us
+    ],
+)
+def test_durations_are_judged_above_20_us(before_us: int, after_us: int, outcome: Outcome) -> None:
+    before = accepted(refs(query=1), cpu_us=before_us)
+    verdict = judge(measured(refs(query=1), cpu_us=after_us), before, DEFAULT)
+    assert verdict.outcome is outcome
+    assert len(verdict.findings) == (outcome is not Outcome.SAME)
+
+
+def test_durations_alone_are_a_comparison() -> None:
+    assert judge(measured({}, cpu_us=100), accepted({}, cpu_us=100), DEFAULT).outcome is Outcome.SAME
+
+
+def test_durations_of_another_machine_are_told_only_to_those_who_ask() -> None:
+    before = accepted(refs(query=1), cpu_us=100)
+    record = replace(measured(refs(query=1), cpu_us=900), environment=replace(HERE, fingerprint="there"))
+    verdict = judge(record, before, DEFAULT)
+    assert verdict.outcome is Outcome.SAME
+    reason = "no rounds of this machine in the baseline"
+    assert verdict.findings == (Finding(CPU_TIME, "", Outcome.INCOMPARABLE, OFF, None, None, reason),)
+    assert judge(record, before, ruled("durations:off")).findings == ()
+    only_timed = judge(replace(record, measurements={}), accepted({}, cpu_us=100), DEFAULT)
+    assert (only_timed.outcome, only_timed.reason) == (Outcome.INCOMPARABLE, reason)
+
+
+def test_durations_that_are_off_are_not_told() -> None:
+    before = accepted(refs(query=1), cpu_us=100)
+    verdict = judge(measured(refs(query=1), cpu_us=900), before, ruled("durations:off"))
+    assert verdict == Verdict(KEY, Outcome.SAME, ())
+
+
+def test_a_slower_test_is_no_explanation_of_a_failure_when_durations_are_off() -> None:
+    before = accepted(refs(query=1), cpu_us=100)
+    verdict = judge(measured(refs(query=2), cpu_us=900), before, ruled("durations:off"))
+    assert told(verdict) == [("refs", "query", Outcome.REGRESSED, FAIL)]
+
+
+def test_timers_are_judged_by_their_names() -> None:
+    rounds = (Round(100_000, 100_000, 0),)
+    before = replace(accepted({}), visits={"here": (Visit(rounds, {"parse": (50, 60), "old": (7,)}),)})
+    record = replace(measured({}), visit=Visit(rounds, {"parse": (70, 65), "new": (9,)}))
+    verdict = judge(record, before, DEFAULT)
+    assert verdict.outcome is Outcome.REGRESSED
+    reason = "fastest of 2 rounds in one process, not confirmed"
+    assert verdict.findings == (
+        Finding(CPU_TIME, "parse", Outcome.REGRESSED, WARN, 50, 65, reason),
+        Finding(CPU_TIME, "new", Outcome.NEW, OFF, None, 9, "not timed before"),
+        Finding(CPU_TIME, "old", Outcome.GONE, OFF, 7, None, "not timed in this run"),
+    )
+
+
+def test_findings_are_told_by_importance_and_inside_by_size() -> None:
+    before = {
+        REFS: {"a": (5,), "b": (5,), "c": (5,), "v": (5,)},
+        CALLS: {"f": (10,), "g": (100,), "h": (10,), "i": (1,)},
+    }
+    after = {
+        REFS: {"a": (6,), "b": (9,), "c": (4,), "v": (5, 6)},
+        CALLS: {"f": (30,), "g": (10,), "h": (50,), "i": (2,)},
+    }
+    verdict = judge(measured(after, cpu_us=200), accepted(before, cpu_us=100), DEFAULT)
+    assert [(f.metric.name, f.subject) for f in verdict.findings] == [
+        ("refs", "b"),  # failures: +4, +1
+        ("refs", "a"),
+        ("calls", "h"),  # warnings: +40, +20, then the noisy ones
+        ("calls", "f"),
+        ("cpu_time", ""),
+        ("calls", "g"),  # improved: -90, -1
+        ("refs", "c"),
+        ("calls", "i"),  # the rest: within tolerance +1, inconclusive +1
+        ("refs", "v"),
+    ]
+
+
+_SUBJECTS = st.sampled_from(["a", "b", "c"])
+_SAMPLES = st.lists(st.integers(0, 40), min_size=1, max_size=3).map(tuple)
+_METRICS = st.sampled_from([REFS, CALLS, LEAKED_REFS])
+_MEASUREMENTS = st.dictionaries(_METRICS, st.dictionaries(_SUBJECTS, _SAMPLES), min_size=1)
+_ROUNDS = st.builds(Round, st.integers(0, 10**6), st.integers(0, 10**6), st.just(0))
+_VISITS = st.builds(
+    Visit, st.lists(_ROUNDS, min_size=1, max_size=3).map(tuple), st.dictionaries(_SUBJECTS, _SAMPLES)
+)
+_RECORDS = st.builds(
+    Record, st.just(KEY), st.just(HERE), st.sampled_from(Mode), _MEASUREMENTS, st.none() | _VISITS
+)
+
+
+@given(_RECORDS)
+def test_a_record_held_against_itself_is_the_same(record: Record) -> None:
+    verdict = judge(record, BaselineEntry.from_record(record), DEFAULT)
+    assert verdict == Verdict(KEY, Outcome.SAME, ())
+
+
+@given(_RECORDS, _RECORDS, _METRICS, _SUBJECTS, st.integers(1, 40))
+def test_more_work_never_heals_a_test(
+    old: Record, new: Record, metric: Metric, subject: str, increase: int
+) -> None:
+    entry = BaselineEntry.from_record(replace(old, mode=new.mode))
+    less = {**new.measurements, metric: {subject: (0,), **new.measurements.get(metric, {})}}
+    samples = tuple(sample + increase for sample in less[metric][subject])
+    more = {**less, metric: {**less[metric], subject: samples}}
+    lighter = judge(replace(new, measurements=less), entry, DEFAULT)
+    heavier = judge(replace(new, measurements=more), entry, DEFAULT)
+    failed = {(f.metric, f.subject) for f in lighter.failures}
+    assert failed <= {(f.metric, f.subject) for f in heavier.failures}
+
+
+@given(_RECORDS, _RECORDS)
+def test_every_verdict_has_the_outcome_that_its_findings_amount_to(old: Record, new: Record) -> None:
+    verdict = judge(new, BaselineEntry.from_record(old), DEFAULT)
+    judged = {f.outcome for f in verdict.findings if f.severity is not OFF}
+    assert Outcome.SAME not in {f.outcome for f in verdict.findings}
+    assert (verdict.outcome is Outcome.REGRESSED) == (Outcome.REGRESSED in judged)
+    assert bool(verdict.reason) == (verdict.outcome in {Outcome.INCOMPARABLE, Outcome.INCONCLUSIVE})
