@@ -23,7 +23,7 @@ def current_environment() -> Environment:
     cpu = _cpu_model()
     cpus = os.cpu_count() or 1
     machine = f"{platform.machine()} {platform.system()}, {cpu} ({cpus} CPU{'s' if cpus > 1 else ''})"
-    decisive = "\n".join([machine, platform.python_implementation(), sys.version])
+    decisive = f"{machine}\n{platform.python_implementation()} {sys.version}"
     return Environment(
         python=f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}",
         machine=machine,

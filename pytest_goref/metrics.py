@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_goref.model import Exactness, Group, Metric, Rule, Severity, Tolerance
 from pytest_goref.quantity import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REFS: Final = Metric("refs", Group.COUNTS, Unit.COUNT, Exactness.EXACT)
 """How often each tracked key was used; subject: the key, after its scope (``/dao/psql:query``)."""
@@ -39,7 +41,7 @@ DEFAULT_RULES: Final[Mapping[Metric, Rule]] = {
 
 
 def subject_of_key(path: tuple[str, ...], key: str) -> str:
-    r"""Return the subject of ``key`` in the tracker at ``path``: ``db.query``, or ``/dao/psql:query`` in a scope.
+    r"""Return the subject of ``key`` in the tracker at ``path``: ``db.query``, or ``/dao/psql:query``.
 
     Different (path, key) pairs give different subjects: in a scope's name ``/``, ``:`` and ``\`` are escaped
     with a backslash, and a root key that looks like a scoped one is written after an empty scope, ``/:key``.

@@ -8,8 +8,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from pytest_goref.quantity import Unit
+if TYPE_CHECKING:
+    from pytest_goref.quantity import Unit
 
 
 class Group(enum.Enum):
@@ -54,7 +56,8 @@ Samples = tuple[int, ...]
 """Values of one (metric, subject) in the order taken; never empty. A value that never varied is kept once."""
 
 Measurements = Mapping[Metric, Mapping[str, Samples]]
-"""Metric -> subject -> samples. A metric that is present with no subjects was measured and saw nothing (zero);
+"""Metric -> subject -> samples. A metric that is present with no subjects was measured and saw nothing
+(zero);
 a metric that is absent was not measured."""
 
 
@@ -279,8 +282,10 @@ class Verdict:
 
     Attributes:
         key: the test.
-        outcome: NEW, INCOMPARABLE, INCONCLUSIVE, REGRESSED, OVER_LIMIT, IMPROVED or SAME: the first that applies
-            of over-limit, regressed (at a severity that fails or warns), new, incomparable, inconclusive, improved.
+        outcome: NEW, INCOMPARABLE, INCONCLUSIVE, REGRESSED, OVER_LIMIT, IMPROVED or SAME: the first that
+        applies
+            of over-limit, regressed (at a severity that fails or warns), new, incomparable, inconclusive,
+            improved.
         findings: everything but SAME, most important first.
         reason: why the whole test is new, incomparable or inconclusive.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.judge import judge
 from pytest_goref.compare.rules import Rules
 from pytest_goref.model import BaselineEntry, Exactness, Outcome, Record, Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MOVED: Final = (Outcome.REGRESSED, Outcome.IMPROVED, Outcome.INCONCLUSIVE)
 """Outcomes about the numbers; another interpreter or a pass that was off moves nothing."""
@@ -17,8 +19,8 @@ _MOVED: Final = (Outcome.REGRESSED, Outcome.IMPROVED, Outcome.INCONCLUSIVE)
 def accept(record: Record, entry: BaselineEntry | None) -> BaselineEntry:
     """Return the entry that accepts ``record`` after ``entry``.
 
-    Numbers within tolerance are kept as they are, so that saving unchanged code changes no file; the rounds of a
-    machine are kept until durations move or a machine is new.
+    Numbers within tolerance are kept as they are, so that saving unchanged code changes no file; the rounds
+    of a machine are kept until durations move or a machine is new.
     """
     fresh = BaselineEntry.from_record(record)
     if entry is None or _moved(record, entry, Exactness.EXACT):
@@ -29,7 +31,7 @@ def accept(record: Record, entry: BaselineEntry | None) -> BaselineEntry:
 
 
 def _moved(record: Record, entry: BaselineEntry, exactness: Exactness) -> bool:
-    """Return whether a metric of that exactness is beyond its default tolerance, whatever the user's rules."""
+    """Return whether a metric of that exactness is beyond its default tolerance."""
     if record.mode is not entry.mode:
         return True
     verdict = judge(record, entry, Rules.default())
@@ -37,7 +39,7 @@ def _moved(record: Record, entry: BaselineEntry, exactness: Exactness) -> bool:
 
 
 def _visits(record: Record, entry: BaselineEntry) -> Mapping[str, tuple[Visit, ...]]:
-    """Return the visits to keep: a machine's are replaced when its durations moved, and added when it is new."""
+    """Return the visits to keep: a machine's are replaced when durations moved, and added when new."""
     fingerprint = record.environment.fingerprint
     known = entry.visits.get(fingerprint)
     if record.visit is None or (known and not _moved(record, entry, Exactness.NOISY)):

@@ -54,7 +54,8 @@ def compare_fastest(before: Samples | None, after: Samples | None, tolerance: To
     if after is None:
         return Change(Outcome.GONE, min(before), None, "not timed in this run")
     old_ns, new_ns = min(before), min(after)
-    reason = f"fastest of {len(after)} rounds in one process, not confirmed"
+    rounds = "1 round" if len(after) == 1 else f"{len(after)} rounds"
+    reason = f"fastest of {rounds} in one process, not confirmed"
     if exceeds(new_ns - old_ns, old_ns, tolerance):
         return Change(Outcome.REGRESSED, old_ns, new_ns, reason)
     if exceeds(old_ns - new_ns, old_ns, tolerance):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from pytest_goref import __version__
 from pytest_goref.compare.accept import accept
 from pytest_goref.environment import current_commit, current_environment
 from pytest_goref.errors import GorefError
-from pytest_goref.model import BaselineEntry, TestKey
 from pytest_goref.plugin.results import Results
 from pytest_goref.plugin.selection import Scope, Selection
 from pytest_goref.plugin.telling import summarize
@@ -23,8 +22,9 @@ from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, RunInfo, TestResult
 
 if TYPE_CHECKING:
-    from pytest_goref.store.reference import Reference
+    from pytest_goref.model import BaselineEntry, TestKey
     from pytest_goref.plugin.settings import Settings
+    from pytest_goref.store.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Controller:
         self._saved: Saved | None = None
         self._missing: tuple[TestKey, ...] = ()
         self._scope = Scope((), "")
-        self._began = datetime.datetime.now(datetime.UTC).astimezone()
+        self._began = dt.datetime.now(dt.UTC).astimezone()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what a test has measured."""
@@ -97,15 +97,17 @@ class Controller:
         if reference is None:
             return ()
         missing = []
-        for key in reference.keys():
-            gone = key not in selection.collected and not self._scope.narrowed and self._scope.covers(key.path)
+        for key in reference.tests():
+            gone = (
+                key not in selection.collected and not self._scope.narrowed and self._scope.covers(key.path)
+            )
             unmarked = key in selection.selected and key not in selection.measured
             if gone or unmarked:
                 missing.append(key)
         return tuple(missing)
 
     def _guarded(self, write: Any, session: pytest.Session, *, fatal: bool) -> None:  # noqa: ANN401 - a bound method
-        """Write; what goes wrong is told, and fails the session when the user asked for what was to be written."""
+        """Write; what goes wrong is told, and fails the session when the user asked for it."""
         try:
             write(session)
         except GorefError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import pytest
@@ -10,6 +9,8 @@ import pytest
 from pytest_goref.tracker import get_tracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_goref.plugin.region import Region
     from pytest_goref.tracker import Ref, Snapshot
 
@@ -49,9 +50,9 @@ class GorefFixture:
     def measure(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Call ``function`` and return its result; in a timed round call it often enough to be timed.
 
-        For functions that are faster than a round can resolve: the number of calls is chosen so that they take
-        at least 1 ms together, and the time of one call is stored under the function's qualified name. Outside
-        timed rounds, and when ``--goref`` is off, it is called once.
+        For functions that are faster than a round can resolve: the number of calls is chosen so that they
+        take at least 1 ms together, and the time of one call is stored under the function's qualified name.
+        Outside timed rounds, and when ``--goref`` is off, it is called once.
         """
         region = self._region()
         if region is None or not region.timed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,6 +15,8 @@ from pytest_goref.plugin.protocol import execute_measured, failed_silently
 from pytest_goref.plugin.settings import Settings, is_measured, read_request
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from pytest_goref.plugin.passes import Tools
     from pytest_goref.plugin.region import Region
 
@@ -46,7 +47,7 @@ class ItemHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Execute a measured item ourselves; leave every other one, and those another plugin executes, to pytest."""
+        """Execute a measured item, unless another plugin has to."""
         self._current, self._item = self._begin(item), item
         if self._current is None or not self._current.plan.driven:
             return None
@@ -133,12 +134,12 @@ class ItemHooks:
 
 
 def _is_python(item: pytest.Item) -> bool:
-    """Return whether the item is a test function; doctests and items of other files have nothing to measure."""
+    """Return whether the item is a test function; nothing else can be measured."""
     return isinstance(item, pytest.Function)
 
 
 def _calls_function(item: pytest.Item) -> bool:
-    """Return whether pytest calls the item's function through ``pytest_pyfunc_call``; unittest calls its own."""
+    """Return whether the item's function is called by ``pytest_pyfunc_call``; unittest calls its own."""
     unittest = sys.modules.get("unittest")
     cls = getattr(item, "cls", None)
     return not (unittest and isinstance(cls, type) and issubclass(cls, unittest.TestCase))
@@ -172,7 +173,9 @@ def _skipped_passes(config: pytest.Config, *, debugged: bool) -> dict[str, str]:
     tracer = _tracer()
     if tracer:
         return {"time": f"durations are not measured: {tracer} is active"}
-    return {"time": "durations are not measured where another plugin or a debugger executes"} if debugged else {}
+    return (
+        {"time": "durations are not measured where another plugin or a debugger executes"} if debugged else {}
+    )
 
 
 def _tracer() -> str:

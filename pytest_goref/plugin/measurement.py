@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -22,12 +21,14 @@ from pytest_goref.report.rows import failure_text
 from pytest_goref.store.codec import record_to_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import pytest
 
     from pytest_goref.plugin.protocol import Execute
-    from pytest_goref.store.reference import Reference
     from pytest_goref.plugin.settings import Request
     from pytest_goref.profilers.refs import RunningRefs
+    from pytest_goref.store.reference import Reference
 
 REPORT_ATTRIBUTE: Final = "goref"
 """The attribute of a test report that carries what was measured, as JSON text."""

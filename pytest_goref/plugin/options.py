@@ -34,7 +34,9 @@ OPTIONS: Final = (
     Option("save", "NAME", "store what the tests did as the baseline NAME"),
     Option("compare", "NAME|last|run:N|FILE", "fail tests that do more than this baseline, run or file"),
     Option("fail", "RULE", "fail beyond RULE, such as 'calls:5%%+8' or 'counts:0'", "linelist", many=True),
-    Option("warn", "RULE", "warn beyond RULE, such as 'durations:10%%' or 'calls:off'", "linelist", many=True),
+    Option(
+        "warn", "RULE", "warn beyond RULE, such as 'durations:10%%' or 'calls:off'", "linelist", many=True
+    ),
     Option("strict", "", "fail new, missing, incomparable and inconclusive tests too", "bool"),
     Option("passes", "LIST", "what to measure: time,counts", "string"),
     Option("rounds", "N|auto", "timed executions of each test", "string"),
@@ -50,7 +52,9 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare every option of the plugin."""
     group = parser.getgroup("goref", "work, time and regressions of tests (pytest-goref)")
     group.addoption("--goref", dest="goref", action="store_true", default=None, help="measure marked tests")
-    group.addoption("--no-goref", dest="goref", action="store_false", help="measure nothing, whatever else is set")
+    group.addoption(
+        "--no-goref", dest="goref", action="store_false", help="measure nothing, whatever else is set"
+    )
     parser.addini("goref", "measure marked tests", type="bool", default=False)
     for option in OPTIONS:
         dest = f"goref_{option.name}"
@@ -59,7 +63,9 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(flag, dest=dest, action="store_true", default=None, help=option.help)
         else:
             action = "append" if option.many else "store"
-            group.addoption(flag, dest=dest, action=action, default=None, metavar=option.metavar, help=option.help)
+            group.addoption(
+                flag, dest=dest, action=action, default=None, metavar=option.metavar, help=option.help
+            )
         if option.ini:
             text = option.help.replace("%%", "%")
             parser.addini(dest, text, type=option.ini, default=None)

@@ -1,22 +1,25 @@
 """The passes: which quiet executions follow a first one that passed, and what they add up to.
 
-A pass is a function that executes the test under its own tool and adds what it saw to the collected samples. Never
-two tools in one execution, and never a time taken under a tool.
+A pass is a function that executes the test under its own tool and adds what it saw to the collected samples.
+Never two tools in one execution, and never a time taken under a tool.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_goref.model import Measurements, Metric, Problem, ProblemKind, Round, Samples, Visit
 from pytest_goref.plugin.region import Execution, Iterations, Region
 from pytest_goref.profilers import Profiler, ProfilerUnavailableError
 from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock, ClockProfiler
-from pytest_goref.profilers.refs import RefsProfiler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pytest_goref.profilers.refs import RefsProfiler
 
 _SECOND_NS: Final = 1_000_000_000
 _WARM_UPS: Final = 2
@@ -201,5 +204,6 @@ COUNTS: Final = "counts"
 TIME: Final = "time"
 
 PASSES: Final[Mapping[str, Callable[[PassContext], None]]] = {COUNTS: counts_pass, TIME: time_pass}
-"""Every pass by its name, in the order executed: counting comes first, so that it is always the second and third
+"""Every pass by its name, in the order executed: counting comes first, so that it is always the second and
+third
 execution, however many rounds are taken."""

@@ -1,4 +1,4 @@
-"""What a test may change in the process and the next test would notice: directory, environment, random numbers."""
+"""What a test may change in the process: directory, environment, random numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ProcessState:
         return cls(directory, dict(os.environ), random.getstate())
 
     def restore_surroundings(self) -> None:
-        """Give back directory and environment; random numbers go on, so that a test that varies is found out."""
+        """Give back directory and environment; random numbers go on, to find out a test that varies."""
         if self.directory:
             with contextlib.suppress(OSError):  # removed in the meantime: the test removed where it stood
                 os.chdir(self.directory)

@@ -1,11 +1,12 @@
 """Executing a test more than once, with the outcome, the report and the fixtures of executing it once.
 
-The first execution is the test as it is and decides the outcome; its call report is held while quiet executions
-follow, each with set-up, call and tear-down of the function-scoped fixtures, while wider fixtures stay. Between
-executions the item is torn down as if a copy of it came next; only the last tear-down sees the real next item.
+The first execution is the test as it is and decides the outcome; its call report is held while quiet
+executions follow, each with set-up, call and tear-down of the function-scoped fixtures, while wider fixtures
+stay. Between executions the item is torn down as if a copy of it came next; only the last tear-down sees the
+real next item.
 
-This module is the one door to what pytest does not offer publicly: the request of an item, its report sections and
-its stash as a whole, and the exceptions a unittest item collects (pytest 8.4 to 9.x).
+This module is the one door to what pytest does not offer publicly: the request of an item, its report
+sections and its stash as a whole, and the exceptions a unittest item collects (pytest 8.4 to 9.x).
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ class _ItemState:
     @classmethod
     def save(cls, item: pytest.Item) -> _ItemState:
         return cls(
-            dict(item.stash._storage),  # noqa: SLF001 - a stash cannot be copied publicly
-            list(item._report_sections),  # noqa: SLF001 - report sections cannot be read publicly
+            dict(item.stash._storage),
+            list(item._report_sections),
             list(item.user_properties),
             list(item.own_markers),
             dict(getattr(item.keywords, "_markers", {})),
@@ -83,10 +84,10 @@ class _ItemState:
         )
 
     def restore(self, item: pytest.Item) -> None:
-        stash = item.stash._storage  # noqa: SLF001 - as in save
+        stash = item.stash._storage
         stash.clear()
         stash.update(self.stash)
-        item._report_sections[:] = self.sections  # noqa: SLF001 - as in save
+        item._report_sections[:] = self.sections
         item.user_properties[:] = self.properties
         item.own_markers[:] = self.markers
         markers = getattr(item.keywords, "_markers", None)
@@ -108,7 +109,7 @@ def execute_measured(item: pytest.Item, nextitem: pytest.Item | None, measuremen
 
 
 def failed_silently(item: pytest.Item) -> bool:
-    """Return whether a unittest item failed or skipped without raising: pytest moves that into the report later."""
+    """Return whether a unittest item failed or skipped without raising; its report will say so."""
     return bool(getattr(item, "_excinfo", None))
 
 
@@ -224,7 +225,11 @@ class _Protocol:
         hook = self._item.ihook
         hook.pytest_runtest_logreport(report=report)
         failure = call.excinfo
-        if failure and not hasattr(report, "wasxfail") and not isinstance(failure.value, pytest.skip.Exception):
+        if (
+            failure
+            and not hasattr(report, "wasxfail")
+            and not isinstance(failure.value, pytest.skip.Exception)
+        ):
             hook.pytest_exception_interact(node=self._item, call=call, report=report)
         return report
 
@@ -269,7 +274,7 @@ def _joined(first: pytest.CallInfo[None], second: pytest.CallInfo[None]) -> pyte
 
 
 def _merged(sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return ``sections`` with the texts of equal titles joined: two tear-downs look like the one they stand for."""
+    """Return ``sections`` with equal titles joined: two tear-downs look like one."""
     merged: dict[str, str] = {}
     for title, text in sections:
         merged[title] = merged.get(title, "") + text
@@ -278,7 +283,7 @@ def _merged(sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 @contextlib.contextmanager
 def _quiet(config: pytest.Config) -> Iterator[None]:
-    """Keep warnings, live logs and uncaptured output of a quiet execution from the user: they were shown once."""
+    """Keep warnings, live logs and uncaptured output from the user: they were shown once."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings(record=True))
         if config.getoption("capture", None) == "no":

@@ -5,14 +5,17 @@ Everything a profiler does wrong ends here as a problem; it never changes what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_goref.errors import GorefError
 from pytest_goref.model import Metric, Problem, ProblemKind, Round
-from pytest_goref.profilers import Observation, Profiler, Running
 from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pytest_goref.profilers import Observation, Profiler, Running
 
 _T = TypeVar("_T")
 
@@ -113,7 +116,7 @@ class Region:
         return None
 
     def loop(self, name: str, call: Callable[[], _T]) -> _T:
-        """Call ``call`` as often as its clock needs, note the time of one call, and return the last result."""
+        """Call ``call`` as often as the clock needs, note the time of one, and return the last result."""
         iterations = self._iterations
         if iterations is None:
             return call()
@@ -140,10 +143,10 @@ class Region:
 
     def execution(self, failure: str = "") -> Execution:
         """Return what was seen, once the test is over."""
-        counted: dict[Metric, dict[str, int]] = {}
+        counted: dict[Metric, Mapping[str, int]] = {}
         taken: Round | None = None
         for observation in self._observations:
-            counted.update((metric, dict(by_subject)) for metric, by_subject in observation.counted.items())
+            counted.update(observation.counted)
             taken = observation.round or taken
         if taken:
             taken = replace(

@@ -5,9 +5,7 @@ A test that is in a baseline and not in the run is missing only where the run lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_goref.model import TestKey
@@ -15,6 +13,9 @@ from pytest_goref.plugin.keys import key_of
 from pytest_goref.plugin.settings import Settings, is_measured
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
     import pytest
 
 

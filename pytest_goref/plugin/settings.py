@@ -1,11 +1,10 @@
-"""Options, ini values and markers, turned once into frozen values; nothing deeper sees pytest's configuration."""
+"""Options, ini values and markers as frozen values; nothing deeper sees pytest's configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_goref.compare.rules import Rules, parse_limits, parse_rule
 from pytest_goref.errors import InvalidValueError
@@ -13,12 +12,12 @@ from pytest_goref.model import Limit, Severity
 from pytest_goref.plugin.passes import PASSES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 MARKERS: Final = ("profile", "goref")
 """The marker that asks for measuring, and its alias."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,9 @@ def parse_rounds(value: object) -> int | None:
         return None
     most = 10_000
     if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
-        raise InvalidValueError(f"{text!r} is not a number of rounds: auto, or a whole number from 1 to {most}")
+        raise InvalidValueError(
+            f"{text!r} is not a number of rounds: auto, or a whole number from 1 to {most}"
+        )
     return int(text)
 
 
@@ -191,7 +192,7 @@ def read_request(item: pytest.Item, settings: Settings) -> Request:
 
 
 def _with_arguments(request: Request, arguments: dict[str, Any]) -> Request:
-    """Return ``request`` changed by a marker's arguments; what is understood is taken out of ``arguments``."""
+    """Return ``request`` changed by a marker's ``arguments``; what is understood is taken out of them."""
     if "rounds" in arguments:
         request = replace(request, rounds=_named("rounds", parse_rounds, arguments.pop("rounds")))
     if "passes" in arguments:

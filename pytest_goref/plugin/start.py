@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,13 +12,13 @@ from pytest_goref.plugin.fixture import REGION
 from pytest_goref.plugin.items import ItemHooks
 from pytest_goref.plugin.measurement import Judging
 from pytest_goref.plugin.passes import Tools
-from pytest_goref.store.reference import Reference, check_readable, check_saveable, open_reference
 from pytest_goref.plugin.selection import Selection, SelectionHooks
 from pytest_goref.plugin.settings import Settings, read_settings
 from pytest_goref.plugin.worker import WorkerHooks
 from pytest_goref.profilers.calls import CallsProfiler
 from pytest_goref.profilers.refs import RefsProfiler
 from pytest_goref.store.cache import CacheDirectory
+from pytest_goref.store.reference import Reference, check_readable, check_saveable, open_reference
 
 
 def start(config: pytest.Config) -> None:
@@ -53,7 +52,7 @@ def start(config: pytest.Config) -> None:
 
 
 def _open(settings: Settings, config: pytest.Config, *, check: bool) -> Reference | None:
-    """Return what is compared with; the controller also checks that all of it, and what is saved, is sound."""
+    """Return what is compared with; with ``check`` all of it, and what is saved, is known to be sound."""
     cache = CacheDirectory(settings.cache)
     if check and settings.save:
         check_saveable(settings.save, cache)

@@ -1,21 +1,26 @@
-"""From results to the summary: verdicts, what was not compared, and one line for each thing the user should know."""
+"""From results to the summary: verdicts, what was not compared, and what the user should know."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pytest_goref.model import ProblemKind, TestKey
 from pytest_goref.report.summary import NotCompared, Saved, Summary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pytest_goref.plugin.controller import Purpose
     from pytest_goref.plugin.results import Result, Results
 
 
 def summarize(
-    results: Results, purpose: Purpose, missing: tuple[TestKey, ...], saved: Saved | None, notes: tuple[str, ...]
+    results: Results,
+    purpose: Purpose,
+    missing: tuple[TestKey, ...],
+    saved: Saved | None,
+    notes: tuple[str, ...],
 ) -> Summary:
     """Return what the session amounts to.
 
@@ -28,7 +33,7 @@ def summarize(
 
     """
     reference = purpose.reference
-    known = set(reference.keys()) if reference else set(results.by_key)
+    known = set(reference.tests()) if reference else set(results.by_key)
     outcomes = Counter(result.outcome for result in results.by_key.values() if result.verdict is None)
     left_out = known - set(results.by_key) - set(missing)
     return Summary(
@@ -46,7 +51,7 @@ def summarize(
 
 
 def _problem_lines(results: Iterable[tuple[TestKey, Result]]) -> Iterator[str]:
-    """Yield one line for each kind of problem, with the number of tests that have it and the first of them."""
+    """Yield a line for each problem, with the number of tests that have it and the first of them."""
     tests: dict[tuple[ProblemKind, str], list[TestKey]] = {}
     for key, result in results:
         for problem in result.record.problems if result.record else ():

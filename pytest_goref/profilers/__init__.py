@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_goref.errors import GorefError
-from pytest_goref.model import Metric, Round
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_goref.model import Metric, Round
 
 __all__ = ["Observation", "Profiler", "ProfilerUnavailableError", "Running"]
 

@@ -1,7 +1,8 @@
 """Calls: how often each Python and C function was called, exactly, through ``cProfile``.
 
-Project code is named by file and qualified name (never by line, so that an edit above moves nothing), C functions
-by their dotted name, all other Python code by its module. Calls that the test runner makes are left out.
+Project code is named by file and qualified name (never by line, so that an edit above moves nothing), C
+functions by their dotted name, all other Python code by its module. Calls that the test runner makes are left
+out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import types
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.metrics import CALLS
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
@@ -21,13 +22,29 @@ if TYPE_CHECKING:
     import cProfile
     from collections.abc import Iterable
 
+    class _Called(Protocol):
+        """What ``cProfile`` tells of a function, or of a function called by another."""
+
+        @property
+        def code(self) -> _Code: ...
+
+        @property
+        def callcount(self) -> int: ...
+
+    class _Entry(_Called, Protocol):
+        @property
+        def calls(self) -> Iterable[_Called] | None: ...
+
+
 _RUNNER_PACKAGES: Final = ("_pytest", "pluggy", "pytest", "pytest_goref")
 """Whoever runs the test: what only they call is not the test's work."""
 
 _Code = types.CodeType | str
 _Callers = defaultdict[_Code, dict[_Code, int]]
 
-_DESCRIPTOR: Final = re.compile(r"<(?:method|slot wrapper|class method) '(?P<name>.+?)' of '(?P<type>.+?)' objects>")
+_DESCRIPTOR: Final = re.compile(
+    r"<(?:method|slot wrapper|class method) '(?P<name>.+?)' of '(?P<type>.+?)' objects>"
+)
 _BUILTIN: Final = re.compile(r"<(?:built-in )?(?:method|function) (?P<name>.+?)(?: of .+)?>")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
 
@@ -74,7 +91,7 @@ def _profiler_in_use() -> str:
     return ""
 
 
-def _callers(entries: Iterable[cProfile._profiler_entry]) -> _Callers:
+def _callers(entries: Iterable[_Entry]) -> _Callers:
     """Return for each function how often each other function has called it."""
     callers: _Callers = defaultdict(dict)
     for entry in entries:
@@ -97,7 +114,8 @@ class RunningCalls:
             ProfilerUnavailableError: the test replaced the profiler, so that calls were missed.
 
         """
-        replaced = sys.version_info < (3, 12) and sys.getprofile() is not self._profile
+        active: object = sys.getprofile()
+        replaced = sys.version_info < (3, 12) and active is not self._profile
         self._profile.disable()
         if replaced:
             raise ProfilerUnavailableError("the test itself sets a profiler, so that calls were missed")
@@ -118,11 +136,11 @@ class FunctionNames:
         self._runner_files = frozenset(map(os.path.realpath, runner_files))
         self._files: dict[str, tuple[str, bool]] = {}
 
-    def count(self, stats: Iterable[cProfile._profiler_entry]) -> dict[str, int]:
+    def count(self, stats: Iterable[_Entry]) -> dict[str, int]:
         """Return calls by subject, without those that only serve to run the test.
 
-        Project code counts however it was called. Other code counts as often as the test's own code, or what that
-        called, has called it: calls made by the runner, and by what only the runner uses, are left out.
+        Project code counts however it was called. Other code counts as often as the test's own code, or what
+        that called, has called it: calls made by the runner, and by what only the runner uses, are left out.
         """
         entries = list(stats)
         callers = _callers(entries)
@@ -133,11 +151,13 @@ class FunctionNames:
             if is_project:
                 calls[subject] += entry.callcount
             elif entry.code not in runner:
-                by_test = sum(number for caller, number in callers[entry.code].items() if caller not in runner)
+                by_test = sum(
+                    number for caller, number in callers[entry.code].items() if caller not in runner
+                )
                 calls[subject] += by_test
         return {subject: number for subject, number in calls.items() if number}
 
-    def _runner_functions(self, entries: Iterable[cProfile._profiler_entry], callers: _Callers) -> set[_Code]:
+    def _runner_functions(self, entries: Iterable[_Entry], callers: _Callers) -> set[_Code]:
         """Return the functions of the runner, and those that were called from nowhere else."""
         runner: set[_Code] = set()
         others: set[_Code] = set()
@@ -145,13 +165,13 @@ class FunctionNames:
             subject, is_project = self._subject(entry.code)
             if not is_project:
                 (others if subject else runner).add(entry.code)
-        found = True
-        while found:
+        while True:
             # Code that was called only from frames entered before profiling began has no caller here.
             found = {code for code in others if all(caller in runner for caller in callers[code])}
+            if not found:
+                return runner
             runner |= found
             others -= found
-        return runner
 
     def _subject(self, code: types.CodeType | str) -> tuple[str, bool]:
         """Return the subject of ``code`` ("" for the test runner) and whether it is project code."""
@@ -163,7 +183,7 @@ class FunctionNames:
         return f"{place}:{code.co_qualname}", is_project
 
     def _place(self, file: str) -> tuple[str, bool]:
-        """Return how ``file`` is shown ("" for the test runner) and whether it is project code; remembered."""
+        """Return how ``file`` is shown ("" for the runner) and whether it is project code; remembered."""
         known = self._files.get(file)
         if known is None:
             known = self._files[file] = self._find_place(file)
@@ -182,7 +202,7 @@ class FunctionNames:
 
 
 def _is_installed(file: str, root: str) -> bool:
-    """Return whether ``file``, below ``root``, belongs to an interpreter or an environment kept in the project."""
+    """Return whether ``file``, below ``root``, belongs to an environment kept in the project."""
     if "site-packages" in Path(file).parts:
         return True
     prefixes = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
@@ -190,7 +210,7 @@ def _is_installed(file: str, root: str) -> bool:
 
 
 def _module_of(file: str) -> str:
-    """Return the dotted module of ``file``: its path below the longest entry of ``sys.path`` that holds it."""
+    """Return the dotted module of ``file``: its path below the longest entry of ``sys.path``."""
     entries = {os.path.realpath(entry) for entry in sys.path if entry}
     holders = [entry for entry in entries if file.startswith(entry + os.sep)]
     relative = file[len(max(holders, key=len)) + 1 :] if holders else Path(file).name
@@ -201,7 +221,7 @@ def _module_of(file: str) -> str:
 
 
 def c_function_name(text: str) -> str:
-    """Return the dotted name of a C function from the way ``cProfile`` writes it, without memory addresses."""
+    """Return the dotted name of a C function that ``cProfile`` writes as ``text``."""
     match = _DESCRIPTOR.fullmatch(text)
     if match:
         return f"{match['type']}.{match['name']}"

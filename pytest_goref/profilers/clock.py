@@ -5,28 +5,28 @@ Clocks are bound at import, so that a test that freezes time cannot freeze ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from time import perf_counter_ns, thread_time_ns
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.model import Round
 from pytest_goref.profilers import Observation
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 try:
-    from resource import RUSAGE_SELF, getrusage
-
-    try:
-        from resource import RUSAGE_THREAD as _WHO  # Linux: the measuring thread alone
-    except ImportError:  # pragma: no cover - macOS and the BSDs count the whole process
-        _WHO = RUSAGE_SELF
-
-    def _preempted() -> int:
-        return getrusage(_WHO).ru_nivcsw
-
+    import resource
 except ImportError:  # pragma: no cover - Windows does not count context switches
 
     def _preempted() -> int:
         return 0
+
+else:
+    # Linux counts for the measuring thread alone, macOS and the BSDs for the whole process.
+    _WHO: Final = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+
+    def _preempted() -> int:
+        return resource.getrusage(_WHO).ru_nivcsw
 
 
 class Clock(Protocol):

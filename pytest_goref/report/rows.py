@@ -113,7 +113,8 @@ def _headline(verdict: Verdict, against: str) -> str:
         return ": ".join(filter(None, parts)) + _compared_with(against)
     regressed = [finding for finding in failures if finding.outcome is Outcome.REGRESSED]
     first, *_ = regressed or failures
-    parts = [f"goref: {_moved(first)} {printable(first.metric.name)}"]
+    metric = printable(first.metric.name)
+    parts = [f"goref: {_moved(first)} {metric}" if first.subject else f"goref: {metric} {_moved(first)}"]
     if first.outcome is Outcome.OVER_LIMIT:
         parts.append(printable(first.reason))
     if len(failures) > 1:

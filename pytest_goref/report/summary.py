@@ -14,6 +14,7 @@ _BY_COMPARISON: Final = (Outcome.SAME, Outcome.IMPROVED, Outcome.REGRESSED, Outc
 _MOST_ROWS: Final = 8
 _MOST_NAMES: Final = 3
 _MOST_TESTS: Final = 20
+_IN_SECTIONS: Final = (Outcome.INCOMPARABLE, Outcome.NEW)
 _ORDER: Final = (Outcome.OVER_LIMIT, Outcome.REGRESSED, Outcome.INCONCLUSIVE, Outcome.IMPROVED)
 
 
@@ -125,8 +126,10 @@ class Summary:
         They are the failed tests when ``verbosity`` is below 0, the changed ones at 0, and all above.
         """
         ordered = sorted(self.verdicts, key=_rank)
-        rows = (TestRows(self._title(v), *_rows(v, verbosity)) for v in ordered)
-        shown = tuple(test for test in rows if test.rows or verbosity > 0)
+        rows = ((v, TestRows(self._title(v), *_rows(v, verbosity))) for v in ordered)
+        shown = tuple(
+            test for v, test in rows if test.rows or (verbosity > 0 and v.outcome not in _IN_SECTIONS)
+        )
         most = len(shown) if verbosity > 0 else _MOST_TESTS
         return shown[:most], len(shown[most:])
 

@@ -17,6 +17,7 @@ from pytest_goref.store.document import (
     SUFFIX,
     Change,
     Document,
+    document_files,
     open_document,
     read_document,
     write_documents,
@@ -105,7 +106,7 @@ class Baseline:
         """
         if self._directory is not None:
             known = {safe_file_name(path, SUFFIX) for path in self._documents}
-            for file in _document_files(self._directory):
+            for file in document_files(self._directory):
                 document = None if file.name in known else read_document(file, inside=self._directory)
                 if document is not None:  # it may have been pruned a moment ago
                     self._documents[document.path] = document
@@ -276,7 +277,7 @@ def open_file(path: Path) -> Baseline:
 
     """
     if path.is_dir():
-        if not _document_files(path):
+        if not document_files(path):
             raise BaselineError(f"{path}: no baseline: expected the directory to hold {SUFFIX} files")
         return Baseline(str(path), path)
     document = read_document(path, inside=None)
@@ -291,14 +292,3 @@ def _is_valid(name: str) -> bool:
     except InvalidValueError:
         return False
     return True
-
-
-def _document_files(directory: Path) -> list[Path]:
-    try:
-        return sorted(
-            file for file in directory.iterdir() if file.suffix == SUFFIX and not file.name.startswith(".")
-        )
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise BaselineError(f"{directory}: cannot read the baseline: {reason(error)}") from error

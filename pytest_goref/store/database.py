@@ -80,9 +80,7 @@ def opened_for_writing(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Con
     """
     with named_errors(path), _connected(str(path), busy_timeout_ms) as connection:
         if not _is_made(connection, path):
-            connection.execute(
-                "PRAGMA auto_vacuum = INCREMENTAL"
-            )  # only before the first table has it effect
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # no effect later
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # with WAL, a crash of the process loses nothing
@@ -162,9 +160,7 @@ def named_errors(path: Path) -> Iterator[None]:
 def _connected(database: str, busy_timeout_ms: int) -> Iterator[sqlite3.Connection]:
     """Open ``database``, a path or a URI (``file:``); only statements begin transactions."""
     is_uri = database.startswith("file:")
-    connection = sqlite3.connect(
-        database, timeout=busy_timeout_ms / 1000, isolation_level=None, uri=is_uri, check_same_thread=False
-    )
+    connection = sqlite3.connect(database, timeout=busy_timeout_ms / 1000, isolation_level=None, uri=is_uri)
     try:
         yield connection
     finally:

@@ -38,8 +38,8 @@ class Change(enum.Enum):
 class Document:
     """The entries of one test module, kept as plain data and decoded when asked for.
 
-    Most of a file is not needed when few of its tests run, and what this version of the package does not know is
-    written back as it was.
+    Most of a file is not needed when few of its tests run, and what this version of the package does not know
+    is written back as it was.
 
     Args:
         file: where it was read from, or will be written to.
@@ -141,6 +141,23 @@ class Document:
                 f"{_MOST_BYTES}: mark fewer of its tests, or split the module"
             )
         return data
+
+
+def document_files(directory: Path) -> list[Path]:
+    """Return the files of a baseline in ``directory``, sorted; none when there is no such directory.
+
+    Raises:
+        BaselineError: the directory cannot be read.
+
+    """
+    try:
+        return sorted(
+            file for file in directory.iterdir() if file.suffix == SUFFIX and not file.name.startswith(".")
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BaselineError(f"{directory}: cannot read the baseline: {reason(error)}") from error
 
 
 def read_document(file: Path, *, inside: Path | None) -> Document | None:

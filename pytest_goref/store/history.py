@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pytest_goref.errors import CacheError, HistoryError
 from pytest_goref.model import Environment, Record, TestKey
@@ -17,14 +16,21 @@ from pytest_goref.store.database import (
     return_free_pages,
 )
 from pytest_goref.store.files import locked
-from pytest_goref.store.jsontext import CodecError, parse_json
-from pytest_goref.store.rows import (
+from pytest_goref.store.jsontext import CodecError
+from pytest_goref.store.runs import (
+    INSERT_RESULT,
+    INSERT_RUN,
+    SELECT_RESULTS,
+    SELECT_RUNS,
+    RunInfo,
     StoredText,
-    compact_json,
-    environment_id,
-    key_from_columns,
-    record_from_columns,
-    record_to_column,
+    TestResult,
+    column_of_record,
+    id_of_environment,
+    key_of_columns,
+    result_of_row,
+    row_of_run,
+    run_of_row,
     stored_text,
 )
 
@@ -32,61 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_RUN: Final = """
-    SELECT run.id, started_at, revision, python, machine, fingerprint, exit_status, complete, scope,
-        plugin_version
-    FROM run JOIN environment ON environment.id = run.environment_id
-"""
-_RESULT: Final = """
-    SELECT path, name, outcome, python, machine, fingerprint, record
-    FROM result LEFT JOIN environment ON environment.id = result.environment_id
-    WHERE run_id = ?
-"""
-_RUN_TYPES: Final = (int, str, str, str, str, str, int, int, str, str)
+__all__ = ["History", "RunInfo", "TestResult"]
 
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """One invocation of pytest, without its records.
-
-    Attributes:
-        id: its number in the history; None before it is stored.
-        started_at: ISO 8601 with zone.
-        commit: the revision of the working copy; empty when unknown.
-        environment: where it ran.
-        exit_status: the exit status of pytest.
-        complete: whether the whole selection ran.
-        scope: POSIX paths relative to rootdir that were selected; an empty path is all of it.
-        plugin_version: the version of this package.
-
-    """
-
-    id: int | None
-    started_at: str
-    commit: str
-    environment: Environment
-    exit_status: int
-    complete: bool
-    scope: tuple[str, ...]
-    plugin_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class TestResult:
-    """How one test of a run ended and what was measured.
-
-    Attributes:
-        key: the test.
-        outcome: ``passed``, ``failed``, ``skipped`` or another word of pytest.
-        record: what was measured; None when nothing was.
-
-    """
-
-    __test__ = False  # pytest would otherwise try to collect it by its name
-
-    key: TestKey
-    outcome: str
-    record: Record | None
+_Row = tuple[StoredText, StoredText, str, Environment | None, str | None]
 
 
 class History:
@@ -130,9 +84,7 @@ class History:
                     return self._append(run, rows)
                 except DamagedDatabaseError as error:  # under the lock: nobody else moves our new one aside
                     moved = move_aside(self._path)
-                    self.notices.append(
-                        f"{error}: moved aside to {moved.name}; a new one begins with this run"
-                    )
+                    self.notices.append(f"{error}: it is now {moved.name}, a new one begins with this run")
                     return self._append(run, rows)
         except CacheError as error:
             raise HistoryError(str(error)) from error
@@ -144,9 +96,11 @@ class History:
             HistoryError: the database cannot be read.
 
         """
-        with opened_for_reading(self._path, self._busy_timeout_ms) as connection:
-            rows = connection.execute(f"{_RUN} ORDER BY run.id DESC").fetchall() if connection else []
-        return [self._run_info(row) for row in rows]
+        runs: list[RunInfo] = []
+        for row in self._rows(SELECT_RUNS):
+            with self._damage_of(row[0]):
+                runs.append(run_of_row(row))
+        return runs
 
     def run(self, run_id: int) -> RunInfo:
         """Return the run ``run_id``.
@@ -155,16 +109,12 @@ class History:
             HistoryError: there is no such run, or the database cannot be read.
 
         """
-        runs = self.runs()  # at most keep_runs, and the message needs them all
+        runs = self.runs()  # no more than are kept, and the message needs them all
         for info in runs:
             if info.id == run_id:
                 return info
-        kept = (
-            f"it holds {runs[-1].id} to {runs[0].id}"
-            if runs
-            else "it holds none yet: run pytest with --goref"
-        )
-        raise HistoryError(f"{self._path}: no run {run_id} in the history: {kept}")
+        kept = f"{runs[-1].id} to {runs[0].id}" if runs else "none yet: run pytest with --goref"
+        raise HistoryError(f"{self._path}: no run {run_id} in the history: it holds {kept}")
 
     def last_id(self) -> int | None:
         """Return the id of the newest run, or None when there is none.
@@ -173,21 +123,17 @@ class History:
             HistoryError: the database cannot be read.
 
         """
-        with opened_for_reading(self._path, self._busy_timeout_ms) as connection:
-            row = connection.execute("SELECT max(id) FROM run").fetchone() if connection else None
-        return row and row[0]
+        return next((row[0] for row in self._rows("SELECT max(id) FROM run")), None)
 
-    def record(self, run_id: int, key: TestKey) -> Record | None:
-        """Return what run ``run_id`` measured of ``key``, or None when that is nothing.
+    def results(self, run_id: int) -> Iterator[TestResult]:
+        """Yield all tests of run ``run_id``, in the order in which they ended.
 
         Raises:
-            HistoryError: the database cannot be read, or the record is damaged.
+            HistoryError: the database cannot be read, or a record is damaged.
 
         """
-        found = self._results(
-            run_id, "AND path = ? AND name = ?", (stored_text(key.path), stored_text(key.name))
-        )
-        return next((result.record for result in found), None)
+        for row in self._rows(f"{SELECT_RESULTS} WHERE run_id = ? ORDER BY result.rowid", run_id):
+            yield self._result(run_id, row)
 
     def records(self, run_id: int) -> Iterator[Record]:
         """Yield all that run ``run_id`` measured, in the order in which tests ended.
@@ -198,40 +144,56 @@ class History:
         """
         return (result.record for result in self.results(run_id) if result.record is not None)
 
-    def results(self, run_id: int) -> Iterator[TestResult]:
-        """Yield all tests of run ``run_id``, in the order in which they ended.
+    def measured_keys(self, run_id: int) -> list[TestKey]:
+        """Return the tests that run ``run_id`` measured, in the order in which they ended.
 
         Raises:
-            HistoryError: the database cannot be read, or a record is damaged.
+            HistoryError: the database cannot be read.
 
         """
-        return self._results(run_id, "ORDER BY result.rowid", ())
+        query = "SELECT path, name FROM result WHERE run_id = ? AND record IS NOT NULL ORDER BY rowid"
+        with self._damage_of(run_id):
+            return [key_of_columns(*row) for row in self._rows(query, run_id)]
+
+    def record(self, run_id: int, key: TestKey) -> Record | None:
+        """Return what run ``run_id`` measured of ``key``, or None when that is nothing.
+
+        Raises:
+            HistoryError: the database cannot be read, or the record is damaged.
+
+        """
+        query = f"{SELECT_RESULTS} WHERE run_id = ? AND path = ? AND name = ?"
+        rows = self._rows(query, run_id, stored_text(key.path), stored_text(key.name))
+        return self._result(run_id, rows[0]).record if rows else None
+
+    def passed_record(self, run_id: int, key: TestKey) -> Record | None:
+        """Return what was measured of ``key`` when it last passed, in run ``run_id`` or before it, or None.
+
+        Raises:
+            HistoryError: the database cannot be read, or the record is damaged.
+
+        """
+        query = """
+            SELECT run.id FROM run CROSS JOIN result
+            WHERE run.id <= ? AND run_id = run.id AND path = ? AND name = ?
+                AND outcome = 'passed' AND record IS NOT NULL
+            ORDER BY run.id DESC LIMIT 1
+        """  # CROSS: from the few runs to the index of results, never through all results
+        ids = self._rows(query, run_id, stored_text(key.path), stored_text(key.name))
+        return self.record(ids[0][0], key) if ids else None
 
     def _append(self, run: RunInfo, rows: list[_Row]) -> int:
         with opened_for_writing(self._path, self._busy_timeout_ms) as connection:
             environments = {run.environment, *(row[3] for row in rows if row[3])}
-            ids = {environment: environment_id(connection, environment) for environment in environments}
-            run_id = connection.execute(
-                "INSERT INTO run (started_at, revision, environment_id, exit_status, complete, scope,"
-                " plugin_version) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    run.started_at,
-                    run.commit,
-                    ids[run.environment],
-                    run.exit_status,
-                    run.complete,
-                    compact_json(run.scope),
-                    run.plugin_version,
-                ),
-            ).lastrowid
+            ids = {environment: id_of_environment(connection, environment) for environment in environments}
+            run_id = connection.execute(INSERT_RUN, row_of_run(run, ids[run.environment])).lastrowid
             assert run_id is not None  # noqa: S101 (an INSERT that did not raise has one)
             connection.execute(  # after the INSERT, or the id of the last run would be given again
                 "DELETE FROM run WHERE id <= (SELECT id FROM run ORDER BY id DESC LIMIT 1 OFFSET ?)",
                 (self._keep_runs,),
             )
-            connection.executemany(  # a test that was reported twice counts as it ended
-                "INSERT OR REPLACE INTO result (run_id, path, name, outcome, environment_id, record)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+            connection.executemany(
+                INSERT_RESULT,
                 (
                     (run_id, path, name, outcome, environment and ids[environment], record)
                     for path, name, outcome, environment, record in rows
@@ -240,38 +202,17 @@ class History:
             return_free_pages(connection)
         return run_id
 
-    def _results(
-        self, run_id: int, condition: str, parameters: tuple[StoredText, ...]
-    ) -> Iterator[TestResult]:
+    def _rows(self, query: str, *parameters: int | StoredText) -> list[tuple[Any, ...]]:
+        """Return what ``query`` finds, all at once: a caller who stops halfway leaves nothing open."""
         with opened_for_reading(self._path, self._busy_timeout_ms) as connection:
-            if connection is not None:
-                for row in connection.execute(f"{_RESULT} {condition}", (run_id, *parameters)):
-                    yield self._result(run_id, row)
+            return connection.execute(query, parameters).fetchall() if connection else []
 
-    def _result(self, run_id: int, row: tuple[Any, ...]) -> TestResult:
-        path, name, outcome, *environment, text = row
+    def _result(self, run_id: int, row: tuple[object, ...]) -> TestResult:
         with self._damage_of(run_id):
-            key = key_from_columns(path, name)
-            if not isinstance(outcome, str):
-                raise CodecError(("outcome",), "expected text")
-            record = None if text is None else record_from_columns(key, environment, text)
-            return TestResult(key, outcome, record)
-
-    def _run_info(self, row: tuple[Any, ...]) -> RunInfo:
-        run_id, started_at, commit, python, machine, fingerprint, exit_status, complete, scope, version = row
-        with self._damage_of(run_id):
-            if tuple(map(type, row)) != _RUN_TYPES:
-                raise CodecError((), "a column holds a value of another type")
-            paths = parse_json(scope.encode())
-            if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-                raise CodecError(("scope",), "expected a list of text")
-        environment = Environment(python, machine, fingerprint)
-        return RunInfo(
-            run_id, started_at, commit, environment, exit_status, bool(complete), tuple(paths), version
-        )
+            return result_of_row(row)
 
     @contextlib.contextmanager
-    def _damage_of(self, run_id: int) -> Iterator[None]:
+    def _damage_of(self, run_id: object) -> Iterator[None]:
         try:
             yield
         except CodecError as error:
@@ -280,13 +221,10 @@ class History:
             ) from error
 
 
-_Row = tuple[StoredText, StoredText, str, Environment | None, str | None]
-
-
 def _encode(result: TestResult) -> _Row:
     key, record = result.key, result.record
     try:
-        text = None if record is None else record_to_column(record)
+        text = column_of_record(record)
     except CodecError as error:
         raise HistoryError(f"{key.nodeid}: cannot be stored: {error}") from error
     environment = None if record is None else record.environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -31,7 +32,7 @@ class Reference(Protocol):
         """Return what is accepted for a test, None when nothing is."""
         ...
 
-    def keys(self) -> Iterable[TestKey]:
+    def tests(self) -> Iterable[TestKey]:
         """Return every test that has an entry."""
         ...
 
@@ -53,7 +54,7 @@ class BaselineReference:
         """Return what is accepted for ``key``, None when nothing is."""
         return self._baseline.get(key)
 
-    def keys(self) -> Iterable[TestKey]:
+    def tests(self) -> Iterable[TestKey]:
         """Return every test of the baseline."""
         return self._baseline.keys()
 
@@ -79,7 +80,7 @@ class RunReference:
         record = self._history.passed_record(self._run_id, key)
         return BaselineEntry.from_record(record) if record is not None and record.comparable else None
 
-    def keys(self) -> Iterable[TestKey]:
+    def tests(self) -> Iterable[TestKey]:
         """Return every test that the run measured."""
         return self._history.measured_keys(self._run_id)
 
@@ -132,8 +133,7 @@ def check_readable(reference: Reference) -> None:
         HistoryError: the history is damaged.
 
     """
-    for _ in reference:
-        pass
+    collections.deque(reference.tests(), maxlen=0)
 
 
 def check_saveable(name: str, cache: CacheDirectory) -> None:

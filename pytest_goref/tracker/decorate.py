@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from pytest_goref.tracker.ledger import switch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 
     from pytest_goref.tracker.ledger import Ref
 
@@ -102,7 +103,9 @@ def _counted_async_generator(
     async def call(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Y, S]:
         with ref(key):
             inner = function(*args, **kwargs)
-            step = anext(inner)  # from here on what ``yield from`` does for generators of the other kind
+            step = _first_step(
+                inner
+            )  # from here on what ``yield from`` does for generators of the other kind
             while True:
                 try:
                     item = await step
@@ -121,3 +124,13 @@ def _counted_async_generator(
                     step = inner.asend(sent)
 
     return call
+
+
+def _first_step(inner: AsyncGenerator[Y, S]) -> Awaitable[Y]:
+    """Start ``inner`` out of sight of the event loop, which would else close it beside its driver."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return anext(inner)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)

@@ -33,6 +33,11 @@ def bucket_bounds(bucket: int) -> tuple[int, int]:
     return step << octave, ((step + 1) << octave) - 1
 
 
+def _middle_of(bucket: int) -> int:
+    low, high = bucket_bounds(bucket)
+    return (low + high) // 2
+
+
 def _filled(buckets: Mapping[int, int], durations_ns: Sequence[int]) -> dict[int, int]:
     """Return ``buckets`` with sorted durations, zero or more, added."""
     filled = dict(buckets)
@@ -53,8 +58,7 @@ class Entry:
 
     In a difference of snapshots the figures are those of the time in between: ``count``, ``duration`` and
     ``average`` are exact; ``active`` is by how much the number of running references grew, never below zero;
-    ``min`` and ``max`` are exact where the window set a new extreme, else the outer bound of their histogram
-    bucket, at most an eighth off.
+    ``min`` and ``max`` are exact where the window set a new extreme, else within 6.25 %.
     """
 
     __slots__ = ("_buckets", "_figures", "_origin")
@@ -121,16 +125,16 @@ class Entry:
             return self.min
         if rank >= self.count:
             return self.max
-        return min(max(self._middle_at(rank), self.min), self.max)
+        return self._within_extremes(_middle_of(self._bucket_at(rank)))
 
-    def _middle_at(self, rank: int) -> int:
+    def _bucket_at(self, rank: int) -> int:
         seen = 0
         bucket = 0
         for bucket in sorted(self._buckets):
             seen += self._buckets[bucket]
             if seen >= rank:
                 break
-        return sum(bucket_bounds(bucket)) // 2
+        return bucket
 
     def after(self, events: Sequence[int | None]) -> Entry:
         """Return the entry once ``events`` happened: None for a begin, nanoseconds for an end."""
@@ -163,12 +167,17 @@ class Entry:
             for bucket, count in self._buckets.items()
             if count != past.get(bucket)
         }
+        if count == 1:
+            return Entry((active, 1, duration, duration, duration), buckets, self._origin)
         shortest, longest = self.min, self.max
-        if earlier.min is not None and shortest == earlier.min:
-            shortest = max(shortest, bucket_bounds(min(buckets))[0])
-        if earlier.max is not None and longest == earlier.max:
-            longest = min(longest, bucket_bounds(max(buckets))[1])
+        if shortest == earlier.min:
+            shortest = self._within_extremes(_middle_of(min(buckets)))
+        if longest == earlier.max:
+            longest = self._within_extremes(_middle_of(max(buckets)))
         return Entry((active, count, duration, shortest, longest), buckets, self._origin)
+
+    def _within_extremes(self, duration_ns: int) -> int:
+        return max(self.min or 0, min(duration_ns, self.max or 0))
 
     def to_dict(self) -> dict[str, int | float]:
         """Return the figures in goref's JSON shape: ``duration`` in nanoseconds, ``avgMsec`` 0 at first."""

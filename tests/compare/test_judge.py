@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -29,6 +29,9 @@ from pytest_goref.model import (
     Verdict,
     Visit,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KEY = TestKey("tests/test_orders.py", "test_total")
 HERE = Environment("cpython-3.12", "words", "here")
@@ -166,7 +169,7 @@ def test_a_metric_that_is_not_measured_any_more_is_incomparable(problem: str, re
 
 
 def test_a_metric_that_was_not_accepted_is_not_compared() -> None:
-    after = {**refs(query=1), CALLS: {"f": (1000,)}}
+    after: Measurements = {**refs(query=1), CALLS: {"f": (1000,)}}
     assert judge(measured(after), accepted(refs(query=1)), DEFAULT) == Verdict(KEY, Outcome.SAME, ())
 
 
@@ -245,7 +248,7 @@ def test_a_leak_without_a_baseline_warns_unless_rules_say_otherwise(
 ) -> None:
     verdict = judge(measured(LEAK), None, rules, compare=False)
     assert verdict.findings == tuple(
-        Finding(LEAKED_REFS, "connection", Outcome.OVER_LIMIT, s, 0 or None, 2, "left behind by the test")
+        Finding(LEAKED_REFS, "connection", Outcome.OVER_LIMIT, s, None, 2, "left behind by the test")
         for s in severities
     )
     assert verdict.outcome is (Outcome.OVER_LIMIT if severities else Outcome.SAME)
@@ -333,7 +336,7 @@ def test_a_limit_that_cannot_be_checked_is_inconclusive(limit: Limit, reason: st
 def test_a_slower_test_warns_and_says_that_it_is_not_confirmed() -> None:
     record = measured(refs(query=1), cpu_us=120)
     verdict = judge(record, accepted(refs(query=1), cpu_us=100), DEFAULT)
-    reason = "fastest of 1 rounds in one process, not confirmed"
+    reason = "fastest of 1 round in one process, not confirmed"
     assert verdict == Verdict(
         KEY,
         Outcome.REGRESSED,
@@ -401,11 +404,11 @@ def test_timers_are_judged_by_their_names() -> None:
 
 
 def test_findings_are_told_by_importance_and_inside_by_size() -> None:
-    before = {
+    before: Measurements = {
         REFS: {"a": (5,), "b": (5,), "c": (5,), "v": (5,)},
         CALLS: {"f": (10,), "g": (100,), "h": (10,), "i": (1,)},
     }
-    after = {
+    after: Measurements = {
         REFS: {"a": (6,), "b": (9,), "c": (4,), "v": (5, 6)},
         CALLS: {"f": (30,), "g": (10,), "h": (50,), "i": (2,)},
     }

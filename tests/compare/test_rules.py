@@ -65,7 +65,7 @@ def test_a_rule_says_what_is_accepted(
         ("calls:%5", "is no percentage"),
         ("calls:5% trailing", "is no percentage"),
         ("calls:1e3%", "is no percentage"),
-        ("calls:٥%", "is no percentage"),
+        ("calls:\u0665%", "is no percentage"),  # a digit to Python, not to us
         ("calls:1000001%", "use 'off' to accept any increase"),
         ("calls:" + "9" * 5000 + "%", "use 'off' to accept any increase"),
         ("calls:5+8", "before the '+' is no percentage"),

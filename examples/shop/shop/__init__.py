@@ -1,0 +1,1 @@
+"""A small order service that counts what it does with pytest-goref."""

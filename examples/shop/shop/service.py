@@ -1,0 +1,84 @@
+"""What the shop does for its customers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import pytest_goref as goref
+from shop.database import Database
+
+if os.environ.get("SHOP_VARIANT") == "n_plus_one":
+    from shop.listing_n_plus_one import orders_of
+else:
+    from shop.listing import orders_of
+
+PRODUCTS = {"pen": 150, "paper": 499, "stapler": 1250}
+"""Price of one piece in cents."""
+
+
+class Shop:
+    """The order service.
+
+    Args:
+        database: where customers and orders are.
+
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._products = {
+            name: database.insert("INSERT INTO product (name, cents) VALUES (?, ?)", (name, cents))
+            for name, cents in PRODUCTS.items()
+        }
+
+    def register(self, name: str) -> int:
+        """Return the number of a new customer."""
+        return self._database.insert("INSERT INTO customer (name) VALUES (?)", (name,))
+
+    def order(self, customer: int, pieces: Mapping[str, int]) -> int:
+        """Return the number of a new order.
+
+        Args:
+            customer: who orders.
+            pieces: how many of each product.
+
+        """
+        number = self._database.insert("INSERT INTO purchase (customer) VALUES (?)", (customer,))
+        for name, count in pieces.items():
+            values = (number, self._products[name], count)
+            self._database.insert("INSERT INTO item (purchase, product, pieces) VALUES (?, ?, ?)", values)
+        return number
+
+    def spent(self, customer: int) -> int:
+        """Return how much a customer has spent, in cents."""
+        orders = orders_of(self._database, customer)
+        return sum(pieces * cents for items in orders.values() for _, pieces, cents in items)
+
+    def statement(self, customer: int) -> str:
+        """Return the text that lists a customer's orders."""
+        orders = orders_of(self._database, customer)
+        with goref.ref("statement.render"):
+            lines = []
+            for number, items in orders.items():
+                lines.append(f"Order {number}")
+                lines.extend(f"  {pieces} x {name} at {cents / 100:.2f}" for name, pieces, cents in items)
+            return "\n".join(lines)
+
+    def best_sellers(self) -> list[str]:
+        """Return the products by how many pieces were ordered."""
+        rows = self._database.query(
+            """
+            SELECT product.name
+            FROM item
+            JOIN product ON product.id = item.product
+            GROUP BY product.id
+            ORDER BY sum(item.pieces) DESC, product.name
+            """
+        )
+        return [name for (name,) in rows]
+
+    @goref.track("mail.send")
+    async def send_statement(self, customer: int, outbox: list[str]) -> None:
+        """Mail a customer the list of orders; this small shop only puts it into ``outbox``."""
+        outbox.append(self.statement(customer))

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from store_values import ENVIRONMENT, KEY, MOST, entries, entry_of, json_values, record_of, records
+
+from pytest_goref.metrics import CALLS, REFS
+from pytest_goref.model import BaselineEntry, Environment, Mode, Problem, ProblemKind, Record, Round, Visit
+from pytest_goref.store.codec import (
+    entry_from_plain,
+    entry_to_plain,
+    environment_from_plain,
+    environment_to_plain,
+    record_from_plain,
+    record_to_plain,
+)
+from pytest_goref.store.jsontext import CodecError
+
+
+def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the way to every value inside ``value``."""
+    members: list[tuple[Any, object]] = []
+    if isinstance(value, dict):
+        members = list(value.items())
+    elif isinstance(value, list):
+        members = list(enumerate(value))
+    return [path, *(place for name, inner in members for place in places(inner, (*path, name)))]
+
+
+def put(value: Any, path: tuple[Any, ...], new: object) -> Any:
+    """Return a copy of ``value`` with ``new`` at ``path``."""
+    if not path:
+        return new
+    changed = copy.deepcopy(value)
+    inner = changed
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = new
+    return changed
+
+
+PLAIN_RECORD = record_to_plain(replace(record_of(), problems=(Problem(ProblemKind.ONCE, "it sleeps"),)))
+PLAIN_ENTRY = entry_to_plain(entry_of())
+
+
+@given(records)
+def test_a_record_survives_a_report(record: Record) -> None:
+    assert record_from_plain(json.loads(json.dumps(record_to_plain(record)))) == record
+
+
+@given(entries)
+def test_an_entry_survives_a_file(entry: BaselineEntry) -> None:
+    plain = json.loads(json.dumps(entry_to_plain(entry)))
+    assert entry_from_plain(entry.key.path, entry.key.name, plain) == entry
+
+
+def test_an_environment_survives() -> None:
+    assert environment_from_plain(environment_to_plain(ENVIRONMENT)) == ENVIRONMENT
+
+
+def test_the_plain_form_is_this() -> None:
+    visit = Visit((Round(11, 10, 0), Round(13, 12, 1)), {"sort": (5, 6)})
+    record = Record(KEY, Environment("p", "m", "f"), Mode.COLD, {REFS: {"a": (1,), "b": (2, 3)}, CALLS: {}}, visit)
+    assert record_to_plain(record) == {
+        "path": "tests/test_orders.py",
+        "name": "test_total[1]",
+        "environment": {"python": "p", "machine": "m", "fingerprint": "f"},
+        "mode": "cold",
+        "measurements": {"refs": {"a": 1, "b": [2, 3]}, "calls": {}},
+        "visit": {"wall_ns": [11, 13], "cpu_ns": [10, 12], "preempted": [0, 1], "timers": {"sort": [5, 6]}},
+    }
+    assert entry_to_plain(BaselineEntry.from_record(record)) == {
+        "mode": "cold",
+        "python": "p",
+        "measurements": {"refs": {"a": 1, "b": [2, 3]}, "calls": {}},
+        "visits": {
+            "f": [{"wall_ns": [11, 13], "cpu_ns": [10, 12], "preempted": [0, 1], "timers": {"sort": [5, 6]}}]
+        },
+    }
+
+
+def test_what_is_empty_is_left_out() -> None:
+    assert "problems" not in record_to_plain(record_of())
+    assert "visit" not in record_to_plain(replace(record_of(), visit=None))
+    assert "visits" not in entry_to_plain(replace(entry_of(), visits={}))
+    plain: Any = record_to_plain(record_of())
+    assert "timers" not in plain["visit"]
+
+
+def test_what_a_newer_version_adds_is_skipped() -> None:
+    plain: Any = copy.deepcopy(PLAIN_ENTRY)
+    plain["mood"] = {"any": ["thing", 1.5, None]}
+    plain["measurements"]["energy"] = {"unknown": "shape"}
+    assert entry_from_plain(KEY.path, KEY.name, plain) == entry_of()
+
+
+@given(json_values)
+def test_any_value_is_a_record_or_refused(value: object) -> None:
+    for decode in (record_from_plain, environment_from_plain, lambda obj: entry_from_plain("p", "n", obj)):
+        with pytest.raises(CodecError):
+            decode(value)
+
+
+@given(st.data(), json_values)
+def test_a_record_with_any_value_in_it_is_a_record_or_refused(data: st.DataObject, value: object) -> None:
+    plain = put(PLAIN_RECORD, data.draw(st.sampled_from(places(PLAIN_RECORD))), value)
+    try:
+        record = record_from_plain(plain)
+    except CodecError:
+        return
+    assert record_from_plain(record_to_plain(record)) == record
+
+
+@given(st.data(), json_values)
+def test_an_entry_with_any_value_in_it_is_an_entry_or_refused(data: st.DataObject, value: object) -> None:
+    plain = put(PLAIN_ENTRY, data.draw(st.sampled_from(places(PLAIN_ENTRY))), value)
+    try:
+        entry = entry_from_plain(KEY.path, KEY.name, plain)
+    except CodecError:
+        return
+    assert entry_from_plain(KEY.path, KEY.name, entry_to_plain(entry)) == entry
+
+
+@pytest.mark.parametrize("number", [True, False, 1.0, -1, MOST + 1, 10**400, "1", None, [], [[1]], [1, True], [1, -1]])
+def test_only_whole_numbers_of_63_bits_are_samples(number: object) -> None:
+    plain = put(PLAIN_RECORD, ("measurements", "refs", "db.query"), number)
+    with pytest.raises(CodecError, match=r"^measurements\.refs\.db\.query: expected "):
+        record_from_plain(plain)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ((), [], "expected an object"),
+        (("path",), 1, "path: expected text"),
+        (("name",), None, "name: expected text"),
+        (("environment",), None, "environment: expected an object"),
+        (("environment", "machine"), 5, "environment.machine: expected text"),
+        (("mode",), "tepid", 'mode: expected "warm" or "cold"'),
+        (("measurements",), None, "measurements: expected an object"),
+        (("measurements", "refs"), [], "measurements.refs: expected an object"),
+        (("measurements", "refs", "db.query"), [], "measurements.refs.db.query: expected at least one number"),
+        (("visit",), 1, "visit: expected an object"),
+        (("visit", "wall_ns"), 1, "visit.wall_ns: expected a list"),
+        (("visit", "wall_ns"), [], "visit.wall_ns: expected at least one number"),
+        (("visit", "wall_ns"), [1], "visit: expected wall_ns, cpu_ns, preempted to be of one length"),
+        (("visit", "cpu_ns", 0), -1, f"visit.cpu_ns: expected numbers from 0 to {MOST}"),
+        (("visit", "timers"), {"sort": "x"}, "visit.timers.sort: expected a whole number or a list of them"),
+        (("problems",), {}, "problems: expected a list"),
+        (("problems", 0), "x", "problems.0: expected an object"),
+        (("problems", 0, "kind"), "bad", 'expected "not-repeatable" or "skipped" or "once"'),
+        (("problems", 0, "text"), [], "problems.0.text: expected text"),
+    ],
+)
+def test_an_error_names_the_place(path: tuple[Any, ...], value: object, message: str) -> None:
+    with pytest.raises(CodecError) as caught:
+        record_from_plain(put(PLAIN_RECORD, path, value))
+    assert message in str(caught.value)
+
+
+def test_an_error_in_an_entry_names_the_test() -> None:
+    with pytest.raises(CodecError, match=r"^tests\.test_a\.measurements\.refs: expected an object$"):
+        entry_from_plain("p", "test_a", put(PLAIN_ENTRY, ("measurements", "refs"), 1))
+    with pytest.raises(CodecError, match=r"^tests\.test_a\.visits\.abc: expected a list$"):
+        entry_from_plain("p", "test_a", put(PLAIN_ENTRY, ("visits", "abc"), 1))
+
+
+def test_an_error_is_one_short_line_whatever_the_name() -> None:
+    name = "\x1b[31m\n\u202e\ud800" + "x" * 5000
+    with pytest.raises(CodecError) as caught:
+        entry_from_plain("p", name, 1)
+    assert str(caught.value).isascii()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("names", [{1: 2}, {None: 2}, {b"a": 2}])
+def test_names_that_are_no_text_are_refused(names: dict[Any, int]) -> None:
+    with pytest.raises(CodecError, match="expected the names of members to be text"):
+        record_from_plain(put(PLAIN_RECORD, ("measurements", "refs"), names))
+
+
+@pytest.mark.parametrize("number", [-1, MOST + 1, True, 1.5])
+def test_what_could_not_be_read_again_is_not_written(number: Any) -> None:
+    with pytest.raises(CodecError, match=r"^measurements\.refs\.db\.query: expected "):
+        record_to_plain(record_of(refs=number))
+    with pytest.raises(CodecError, match=r"^visit\.cpu_ns: expected "):
+        record_to_plain(replace(record_of(), visit=Visit((Round(1, number, 0),))))
+    with pytest.raises(CodecError, match=r"^visits\.abc\.timers\.sort: expected "):
+        entry_to_plain(replace(entry_of(), visits={"abc": (Visit((Round(1, 1, 0),), {"sort": (number,)}),)}))
+
+
+def test_a_visit_without_rounds_is_not_written() -> None:
+    with pytest.raises(CodecError, match=r"^visit\.wall_ns: expected at least one number$"):
+        record_to_plain(replace(record_of(), visit=Visit(())))
