@@ -1,7 +1,8 @@
 """What one tracked use costs, as a multiple of the two clock readings that no timer can do without.
 
-Run it with the interpreter in question: ``python bench/tracker.py``. Everything is measured in turns in one run and
-the best of the turns counts, so that a busy machine slows all of it alike. It exits with 1 when a bar is missed.
+Run it with the interpreter in question: ``python bench/tracker.py``. Everything is measured in turns in one run
+and the best of the turns counts, so that a busy machine slows all of it alike. It exits with 1 when a bar is
+missed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import pytest_goref as goref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     Loop = Callable[[], int]
     """Does its work ``LOOPS`` times and returns the nanoseconds that took."""
@@ -28,6 +28,7 @@ TURNS = 60
 SNAPSHOT_TURNS = 7
 SNAPSHOT_KEYS = (100, 1_000, 100_000)
 USES_PER_KEY = 20
+HISTOGRAM = "prometheus_client Histogram.time()"
 BARS = {"with": 7.0, "ref/deref": 5.5, "decorator": 4.5}
 """The most clock pairs that may be taken."""
 FASTER_THAN_PROMETHEUS = 2.0
@@ -45,19 +46,6 @@ def loop_over(call: Callable[[], object]) -> Loop:
         begin = perf_counter_ns()
         for _ in range(LOOPS):
             call()
-        return perf_counter_ns() - begin
-
-    return loop
-
-
-def loop_in(make: Callable[[], AbstractContextManager[object]]) -> Loop:
-    """Return a loop that enters and leaves what ``make`` returns."""
-
-    def loop() -> int:
-        begin = perf_counter_ns()
-        for _ in range(LOOPS):
-            with make():
-                pass
         return perf_counter_ns() - begin
 
     return loop
@@ -147,10 +135,22 @@ def prometheus_loops() -> dict[str, Loop]:
     registry = CollectorRegistry()
     summary = Summary("summary", "bench", registry=registry)
     histogram = Histogram("histogram", "bench", registry=registry)
-    return {
-        "prometheus_client Summary.time()": loop_in(summary.time),
-        "prometheus_client Histogram.time()": loop_in(histogram.time),
-    }
+
+    def in_summary() -> int:
+        begin = perf_counter_ns()
+        for _ in range(LOOPS):
+            with summary.time():
+                pass
+        return perf_counter_ns() - begin
+
+    def in_histogram() -> int:
+        begin = perf_counter_ns()
+        for _ in range(LOOPS):
+            with histogram.time():
+                pass
+        return perf_counter_ns() - begin
+
+    return {"prometheus_client Summary.time()": in_summary, HISTOGRAM: in_histogram}
 
 
 def opentelemetry_loops() -> dict[str, Loop]:
@@ -158,13 +158,34 @@ def opentelemetry_loops() -> dict[str, Loop]:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - may not be installed
 
     tracer = TracerProvider().get_tracer("bench")
-    return {"OpenTelemetry start_as_current_span": loop_in(lambda: tracer.start_as_current_span("key"))}
+
+    def in_span() -> int:
+        begin = perf_counter_ns()
+        for _ in range(LOOPS):
+            with tracer.start_as_current_span("key"):
+                pass
+        return perf_counter_ns() - begin
+
+    return {"OpenTelemetry start_as_current_span": in_span}
+
+
+def handmade_loops() -> dict[str, Loop]:
+    """Return a loop over the timer one writes by hand."""
+    timer = LockedTimer()
+
+    def in_timer() -> int:
+        begin = perf_counter_ns()
+        for _ in range(LOOPS):
+            with timer.time("key"):
+                pass
+        return perf_counter_ns() - begin
+
+    return {"a lock and a dict by hand": in_timer}
 
 
 def peer_loops() -> dict[str, Loop]:
     """Return the loops over every peer that is installed."""
-    timer = LockedTimer()
-    loops = {"a lock and a dict by hand": loop_in(lambda: timer.time("key"))}
+    loops = handmade_loops()
     for module, peer in (("prometheus_client", prometheus_loops), ("opentelemetry.sdk", opentelemetry_loops)):
         if find_spec(module.partition(".")[0]) and find_spec(module):
             loops |= peer()
@@ -223,7 +244,7 @@ def verdicts(pairs: dict[str, float]) -> Iterator[tuple[bool, str]]:
     """Yield whether each bar is met, and the line that says so."""
     for name, bar in BARS.items():
         yield pairs[name] <= bar, f"{name}: {pairs[name]:.2f} clock pairs, at most {bar}"
-    peer = pairs.get("prometheus_client Histogram.time()")
+    peer = pairs.get(HISTOGRAM)
     if peer is not None:
         factor = peer / pairs["with"]
         bar = FASTER_THAN_PROMETHEUS

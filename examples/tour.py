@@ -1,6 +1,6 @@
 """A tour of pytest-goref: save a baseline, compare unchanged code, compare a mistake.
 
-Runs pytest on a temporary copy of ``examples/shop``. Exits with 0 when all three commands behaved as expected.
+Runs pytest on a temporary copy of ``examples/shop``; exits with 0 when all three commands behave as expected.
 """
 
 from __future__ import annotations
@@ -10,65 +10,92 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 SHOP = Path(__file__).resolve().parent / "shop"
 
 
+@dataclass(frozen=True)
+class Step:
+    """One command of the tour.
+
+    Attributes:
+        title: what it shows.
+        option: of pytest.
+        variant: of the shop, empty for the good one.
+        status: the exit status to expect.
+        fragments: texts to expect in the output.
+
+    """
+
+    title: str
+    option: str
+    variant: str
+    status: int
+    fragments: tuple[str, ...]
+
+
+STEPS = (
+    Step(
+        title="Save what the tests do as the baseline 'main'.",
+        option="--goref-save=main",
+        variant="",
+        status=0,
+        fragments=("8 measured, saved to main",),
+    ),
+    Step(
+        title="Compare: nothing changed, nothing fails.",
+        option="--goref-compare=main",
+        variant="",
+        status=0,
+        fragments=("8 compared", "0 regressed"),
+    ),
+    Step(
+        title="Compare after a mistake: items are now queried for each order.",
+        option="--goref-compare=main",
+        variant="n_plus_one",
+        status=1,
+        fragments=("db.query 1 -> 31", "sqlite3.Connection.execute 1 -> 31", "2 regressed"),
+    ),
+)
+
+
 def main() -> int:
-    """Run the tour; return the exit status."""
+    """Take the tour; return the exit status."""
     with tempfile.TemporaryDirectory(prefix="goref-tour-") as directory:
         shop = Path(directory, "shop")
         shutil.copytree(SHOP, shop, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-        behaved = [
-            step(shop, "Save what the tests do as the baseline 'main'.", ["--goref-save=main"], 0, ["saved to main"]),
-            step(shop, "Compare: nothing changed, so nothing fails.", ["--goref-compare=main"], 0, ["0 regressed"]),
-            step(
-                shop,
-                "Compare again after a mistake: the items of orders are now queried one order at a time.",
-                ["--goref-compare=main"],
-                1,
-                ["db.query 1 -> 31", "sqlite3.Connection.execute 1 -> 31"],
-                variant="n_plus_one",
-            ),
-        ]
-    print("The tour went as expected." if all(behaved) else "The tour did NOT go as expected.")
-    return 0 if all(behaved) else 1
+        expected = [take(step, shop) for step in STEPS]
+    print("The tour went as expected." if all(expected) else "The tour did NOT go as expected.")
+    return 0 if all(expected) else 1
 
 
-def step(  # noqa: PLR0913 - one line of the tour
-    shop: Path, title: str, options: list[str], status: int, fragments: list[str], *, variant: str = ""
-) -> bool:
-    """Run one command, print it before its output, and return whether it behaved as expected.
-
-    Args:
-        shop: where to run it.
-        title: what it shows.
-        options: of pytest.
-        status: the exit status to expect.
-        fragments: texts to expect in the output.
-        variant: which variant of the shop to test, empty for the good one.
-
-    """
-    assignment = f"SHOP_VARIANT={variant} " if variant else ""
-    print(f"# {title}\n$ {assignment}pytest {' '.join(options)}", flush=True)
+def take(step: Step, shop: Path) -> bool:
+    """Print the command of a step, run it, print its output; return whether it behaved as expected."""
+    assignment = f"SHOP_VARIANT={step.variant} " if step.variant else ""
+    print(f"# {step.title}\n$ {assignment}pytest {step.option}", flush=True)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
+        [sys.executable, "-m", "pytest", step.option],
         cwd=shop,
-        env=_environment() | ({"SHOP_VARIANT": variant} if variant else {}),
+        env=environment() | {"SHOP_VARIANT": step.variant},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         check=False,
     )
     print(f"{done.stdout}[exit status {done.returncode}]\n", flush=True)
-    return done.returncode == status and all(fragment in done.stdout for fragment in fragments)
+    return done.returncode == step.status and all(fragment in done.stdout for fragment in step.fragments)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the environment without what would change the tour, and with the width of this terminal."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "SHOP_"))}
-    return environment | {"COLUMNS": str(shutil.get_terminal_size().columns), "PYTHONIOENCODING": "utf-8"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return own | {
+        "COLUMNS": str(shutil.get_terminal_size().columns),
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONWARNINGS": "ignore",  # of other plugins that happen to be installed
+    }
 
 
 if __name__ == "__main__":

@@ -66,16 +66,16 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
-        """Tell an xdist worker which run is the last one, before that changes."""
+        """Tell an xdist worker what to compare with: which run was the last one is known only here."""
         if self._purpose.reference is not None:
-            words = self._purpose.reference.words
-            if words.startswith("run "):
-                node.workerinput["goref_compare"] = words.replace(" ", ":")
+            node.workerinput["goref_compare"] = self._purpose.reference.spelling
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
         """Take over which tests an xdist worker has collected."""
-        self._purpose.selection.add_plain(getattr(node, "workeroutput", {}).get("goref_selection", ()))
+        sent = getattr(node, "workeroutput", {}).get("goref_selection")
+        if sent is not None:  # a worker that crashed has sent nothing
+            self._purpose.selection.add_plain(sent)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -98,9 +98,10 @@ class Controller:
             return ()
         missing = []
         for key in reference.tests():
-            gone = (
-                key not in selection.collected and not self._scope.narrowed and self._scope.covers(key.path)
+            looked_for = (
+                not self._scope.narrowed and self._scope.covers(key.path) and key.path not in selection.unread
             )
+            gone = looked_for and key not in selection.collected
             unmarked = key in selection.selected and key not in selection.measured
             if gone or unmarked:
                 missing.append(key)

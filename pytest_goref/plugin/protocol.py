@@ -124,6 +124,13 @@ def _renew_request(item: pytest.Item) -> None:
         item._obj = None  # type: ignore[attr-defined]
 
 
+def _lift_timeout(item: pytest.Item) -> None:
+    """Stop the clock of pytest-timeout: the time limit was meant for one execution, and the test kept it."""
+    cancel = getattr(item.ihook, "pytest_timeout_cancel_timer", None)
+    if cancel is not None:
+        cancel(item=item)
+
+
 def _drop_request(item: pytest.Item) -> None:
     """Let go of fixture values, as pytest does after a test."""
     if hasattr(item, "_request"):
@@ -164,6 +171,7 @@ class _Protocol:
         teardown = self._call("teardown", self._teardown_hook(self._between))
         after_teardown = _ItemState.save(item)
         self._measurement.settled()
+        _lift_timeout(item)
         try:
             if teardown.excinfo is None:
                 self._measurement.repeat(self._execute_quietly)

@@ -6,17 +6,17 @@ A test that is in a baseline and not in the run is missing only where the run lo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from pytest_goref.model import TestKey
-from pytest_goref.plugin.keys import key_of
+from pytest_goref.plugin.keys import key_of, key_of_nodeid
 from pytest_goref.plugin.settings import Settings, is_measured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    import pytest
 
 
 @dataclass(slots=True)
@@ -27,23 +27,28 @@ class Selection:
         collected: every test that was found, also when it was deselected later.
         selected: those that were left to be executed.
         measured: those of them that are to be measured.
+        unread: paths of files that failed or were skipped as a whole, so that their tests are unknown.
 
     """
 
     collected: set[TestKey] = field(default_factory=set)
     selected: set[TestKey] = field(default_factory=set)
     measured: set[TestKey] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
 
-    def to_plain(self) -> list[list[object]]:
+    def to_plain(self) -> dict[str, list[object]]:
         """Return plain data that an xdist worker can send."""
-        return [
+        tests: list[object] = [
             [key.path, key.name, (key in self.selected) + (key in self.measured)]
             for key in sorted(self.collected | self.selected)
         ]
+        unread: list[object] = [*sorted(self.unread)]
+        return {"tests": tests, "unread": unread}
 
-    def add_plain(self, plain: Iterable[Sequence[object]]) -> None:
+    def add_plain(self, plain: Mapping[str, Sequence[Any]]) -> None:
         """Add what a worker has sent."""
-        for path, name, level in plain:
+        self.unread.update(plain["unread"])
+        for path, name, level in plain["tests"]:
             key = TestKey(str(path), str(name))
             self.collected.add(key)
             if level:
@@ -69,6 +74,12 @@ class SelectionHooks:
         """Note a test that was found."""
         self._selection.collected.add(key_of(item))
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a file whose tests are not known."""
+        if not report.passed:
+            self._selection.unread.add(key_of_nodeid(report.nodeid).path)
+
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the tests that are left, and which of them are measured."""
         for item in session.items:

@@ -54,7 +54,7 @@ def start(config: pytest.Config) -> None:
 def _open(settings: Settings, config: pytest.Config, *, check: bool) -> Reference | None:
     """Return what is compared with; with ``check`` all of it, and what is saved, is known to be sound."""
     cache = CacheDirectory(settings.cache)
-    if check and settings.save:
+    if check and settings.save and not config.getoption("collectonly", False):
         check_saveable(settings.save, cache)
     if not settings.compare:
         return None

@@ -21,6 +21,7 @@ _SUBJECT: Final = 1
 _NOTE: Final = 4
 _NARROWEST: Final = 40
 _NARROWEST_SUBJECT: Final = 24
+_NARROWEST_COLUMN: Final = 12
 _SHORT_NOTE: Final = 24
 _INDENT: Final = "    "
 
@@ -57,6 +58,30 @@ def render_summary(summary: Summary, verbosity: int = 0, width: int = 80) -> lis
         *(line for section in summary.sections(verbosity) for line in _section(section)),
         *summary.last_lines(verbosity),
     ]
+
+
+def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int = 80) -> list[str]:
+    """Return the lines of a table of any columns, none longer than ``width``.
+
+    The widest column is shortened in the middle, and what does not fit even then is cut off.
+
+    Args:
+        headers: the names of the columns.
+        rows: the cells, as many as there are headers; at least one row.
+        width: the most characters of a line.
+
+    """
+    from tabulate import tabulate  # noqa: PLC0415 - it takes long to import and is needed only for a table
+
+    cells = [headers, *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widest = widths.index(max(widths))
+    room = max(_NARROWEST_COLUMN, widths[widest] + width - sum(widths) - _GAP * (len(widths) - 1))
+    widths[widest] = min(widths[widest], room)
+    rule = ["-" * column for column in widths]  # tabulate's own would be wider than its column needs to be
+    cells = [[shorten(cell, column) for cell, column in zip(row, widths, strict=True)] for row in cells]
+    text = tabulate([cells[0], rule, *cells[1:]], tablefmt="plain", disable_numparse=True)
+    return [line[:width].rstrip() for line in text.split("\n")]
 
 
 def _tests(tests: Sequence[TestRows], width: int) -> list[str]:

@@ -28,6 +28,11 @@ class Reference(Protocol):
         """What it is called in messages, for example ``baseline main``."""
         ...
 
+    @property
+    def spelling(self) -> str:
+        """What ``open_reference`` takes to open it again, whatever has been stored in the meantime."""
+        ...
+
     def get(self, key: TestKey) -> BaselineEntry | None:
         """Return what is accepted for a test, None when nothing is."""
         ...
@@ -43,11 +48,13 @@ class BaselineReference:
     Args:
         baseline: where the entries are.
         words: what it is called.
+        spelling: its name, or the absolute path of the file.
 
     """
 
-    def __init__(self, baseline: Baseline, words: str) -> None:
+    def __init__(self, baseline: Baseline, words: str, spelling: str) -> None:
         self.words = words
+        self.spelling = spelling
         self._baseline = baseline
 
     def get(self, key: TestKey) -> BaselineEntry | None:
@@ -72,6 +79,7 @@ class RunReference:
 
     def __init__(self, history: History, run_id: int) -> None:
         self.words = f"run {run_id}"
+        self.spelling = f"run:{run_id}"
         self._history = history
         self._run_id = run_id
 
@@ -115,14 +123,14 @@ def open_reference(text: str, cache: CacheDirectory, directory: Path) -> Referen
 
 def _open_baseline(text: str, baselines: Baselines, path: Path) -> Reference:
     try:
-        validate_name(text)
+        named = baselines.exists(validate_name(text))
     except InvalidValueError as error:
-        if path.exists():
-            return BaselineReference(open_file(path), f"file {text}")
-        raise InvalidValueError(f"{error}; and there is no file of that name") from None
-    if not baselines.exists(text) and path.exists():
-        return BaselineReference(open_file(path), f"file {text}")
-    return BaselineReference(baselines.open(text), f"baseline {text}")
+        if not path.exists():
+            raise InvalidValueError(f"{error}; and there is no file of that name") from None
+        named = False
+    if not named and path.exists():
+        return BaselineReference(open_file(path), f"file {text}", str(path.absolute()))
+    return BaselineReference(baselines.open(text), f"baseline {text}", text)
 
 
 def check_readable(reference: Reference) -> None:
@@ -147,5 +155,5 @@ def check_saveable(name: str, cache: CacheDirectory) -> None:
     """
     baselines = Baselines(cache)
     if baselines.exists(validate_name(name)):
-        check_readable(BaselineReference(baselines.open(name), name))
+        check_readable(BaselineReference(baselines.open(name), name, name))
     cache.ensure()

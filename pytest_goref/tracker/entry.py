@@ -16,7 +16,8 @@ from pytest_goref.errors import InvalidValueError
 
 TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from typing import Any
 
     Figures = tuple[int, int, int, int | None, int | None]
     """Active, count, duration, minimum and maximum; the last two are None while the count is zero."""
@@ -38,7 +39,7 @@ def _middle_of(bucket: int) -> int:
     return (low + high) // 2
 
 
-def _filled(buckets: Mapping[int, int], durations_ns: Sequence[int]) -> dict[int, int]:
+def _filled(buckets: Mapping[int, int], durations_ns: list[int]) -> dict[int, int]:
     """Return ``buckets`` with sorted durations, zero or more, added."""
     filled = dict(buckets)
     start = 0
@@ -51,6 +52,16 @@ def _filled(buckets: Mapping[int, int], durations_ns: Sequence[int]) -> dict[int
         filled[bucket] = filled.get(bucket, 0) + end - start
         start = end
     return filled
+
+
+def _durations_among(events: list[Any]) -> list[int]:
+    """Return the durations among ``events``, sorted."""
+    try:
+        if 2 * events[::2].count(None) == len(events) > 2:  # noqa: PLR2004 - of one item, None could be sorted
+            return sorted(events[1::2])  # begin, end, begin, end: the common case, in half the time
+    except TypeError:  # there was a begin where an end is usual, and it could not be sorted
+        pass
+    return sorted([event for event in events if event is not None])
 
 
 class Entry:
@@ -136,11 +147,11 @@ class Entry:
                 break
         return bucket
 
-    def after(self, events: Sequence[int | None]) -> Entry:
+    def after(self, events: list[int | None]) -> Entry:
         """Return the entry once ``events`` happened: None for a begin, nanoseconds for an end."""
         if not events:
             return self
-        durations_ns = sorted([event for event in events if event is not None])
+        durations_ns = _durations_among(events)
         active, count, duration, shortest, longest = self._figures
         active += len(events) - 2 * len(durations_ns)
         if not durations_ns:

@@ -78,8 +78,9 @@ class Ledger:
         if not lock.acquire(blocking=False):
             return
         try:
-            copied = [*self.log]
-            self.log[: len(copied)] = [copied[0].after(copied[1:])]
+            events = [*self.log]
+            head = events.pop(0)
+            self.log[: len(events) + 1] = [head.after(events)]
             self.limit = min(2 * self.limit, _LAST_LIMIT)  # only a busy key has a long log
         finally:
             lock.release()

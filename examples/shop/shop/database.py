@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest_goref as goref
 
+Rows = list[tuple[Any, ...]]
+
 _SCHEMA = """
 CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT NOT NULL, cents INTEGER NOT NULL);
-CREATE TABLE purchase (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customer);
-CREATE TABLE item (purchase INTEGER NOT NULL REFERENCES purchase, product INTEGER NOT NULL, pieces INTEGER NOT NULL);
+CREATE TABLE purchase (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL);
+CREATE TABLE item (purchase INTEGER NOT NULL, product INTEGER NOT NULL, pieces INTEGER NOT NULL);
 CREATE INDEX item_by_purchase ON item (purchase);
 """
 
@@ -30,7 +32,7 @@ class Database:
         self._connection.executescript(_SCHEMA)
 
     @goref.track("db.query")
-    def query(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def query(self, statement: str, values: Sequence[object] = ()) -> Rows:
         """Return the rows that a statement yields."""
         return self._connection.execute(statement, values).fetchall()
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from shop.database import Database
-
-Item = tuple[str, int, int]
-"""Product, pieces, price of one piece in cents."""
+from shop.database import Database, Rows
 
 
-def orders_of(database: Database, customer: int) -> dict[int, list[Item]]:
-    """Return the items of each order of a customer: orders and items in one join."""
-    orders: dict[int, list[Item]] = {}
+def orders_of(database: Database, customer: int) -> dict[int, Rows]:
+    """Return the items (product, pieces, cents) of each order of a customer: all in one join."""
+    orders: dict[int, Rows] = {}
     rows = database.query(
         """
         SELECT purchase.id, product.name, item.pieces, product.cents
@@ -23,5 +20,5 @@ def orders_of(database: Database, customer: int) -> dict[int, list[Item]]:
         (customer,),
     )
     for order, *item in rows:
-        orders.setdefault(order, []).append((item[0], item[1], item[2]))
+        orders.setdefault(order, []).append(tuple(item))
     return orders

@@ -5,15 +5,14 @@ It returns what ``listing`` returns, so every assertion of every test still hold
 
 from __future__ import annotations
 
-from shop.database import Database
-from shop.listing import Item
+from shop.database import Database, Rows
 
 
-def orders_of(database: Database, customer: int) -> dict[int, list[Item]]:
-    """Return the items of each order of a customer: first the orders, then the items of each."""
-    orders: dict[int, list[Item]] = {}
+def orders_of(database: Database, customer: int) -> dict[int, Rows]:
+    """Return the items (product, pieces, cents) of each order of a customer: one order at a time."""
+    orders: dict[int, Rows] = {}
     for (order,) in database.query("SELECT id FROM purchase WHERE customer = ? ORDER BY id", (customer,)):
-        rows = database.query(
+        orders[order] = database.query(
             """
             SELECT product.name, item.pieces, product.cents
             FROM item
@@ -23,5 +22,4 @@ def orders_of(database: Database, customer: int) -> dict[int, list[Item]]:
             """,
             (order,),
         )
-        orders[order] = [(name, pieces, cents) for name, pieces, cents in rows]
     return orders

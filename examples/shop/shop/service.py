@@ -52,8 +52,17 @@ class Shop:
 
     def spent(self, customer: int) -> int:
         """Return how much a customer has spent, in cents."""
-        orders = orders_of(self._database, customer)
-        return sum(pieces * cents for items in orders.values() for _, pieces, cents in items)
+        ((cents,),) = self._database.query(
+            """
+            SELECT coalesce(sum(item.pieces * product.cents), 0)
+            FROM purchase
+            JOIN item ON item.purchase = purchase.id
+            JOIN product ON product.id = item.product
+            WHERE purchase.customer = ?
+            """,
+            (customer,),
+        )
+        return int(cents)
 
     def statement(self, customer: int) -> str:
         """Return the text that lists a customer's orders."""
@@ -62,7 +71,8 @@ class Shop:
             lines = []
             for number, items in orders.items():
                 lines.append(f"Order {number}")
-                lines.extend(f"  {pieces} x {name} at {cents / 100:.2f}" for name, pieces, cents in items)
+                for name, pieces, cents in items:
+                    lines.append(f"  {pieces} x {name} at {cents / 100:.2f}")
             return "\n".join(lines)
 
     def best_sellers(self) -> list[str]:
