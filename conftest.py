@@ -1,5 +1,29 @@
-"""What all tests need: pytest's own plugin for testing plugins."""
+"""What several tests need: pytest's own plugin for testing plugins, and one tour through the examples."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 pytest_plugins = ["pytester"]
+
+EXAMPLES = Path(__file__).resolve().parent / "examples"
+
+
+@pytest.fixture(scope="session")
+def tour(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """Return how ``examples/tour.py`` ended when nothing but the tour itself was measured."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("COVERAGE_", "COV_", "PYTEST_"))}
+    return subprocess.run(  # noqa: S603 - our own example
+        [sys.executable, EXAMPLES / "tour.py"],
+        cwd=tmp_path_factory.mktemp("tour"),
+        env=environment | {"COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )

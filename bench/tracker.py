@@ -1,8 +1,8 @@
 """What one tracked use costs, as a multiple of the two clock readings that no timer can do without.
 
-Run it with the interpreter in question: ``python bench/tracker.py``. Everything is measured in turns in one run
-and the best of the turns counts, so that a busy machine slows all of it alike. It exits with 1 when a bar is
-missed.
+Run it with the interpreter in question: ``python bench/tracker.py``. Everything is measured in turns in one
+run, each turn shorter than a time slice, and the best of the turns counts, so that a busy machine disturbs
+little. It exits with 1 when a bar is missed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     Loop = Callable[[], int]
     """Does its work ``LOOPS`` times and returns the nanoseconds that took."""
 
-LOOPS = 5_000
-TURNS = 60
-SNAPSHOT_TURNS = 7
+LOOPS = 1_000
+TURNS = 200
+SNAPSHOT_TURNS = 15
 SNAPSHOT_KEYS = (100, 1_000, 100_000)
 USES_PER_KEY = 20
 HISTOGRAM = "prometheus_client Histogram.time()"

@@ -27,6 +27,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
         "tests",
         metavar="TEST",
         nargs="*",
+        default=[],
         help="a node id, or the file, directory or class of tests; all when none is named",
     )
     parser.add_argument("--run", dest="number", metavar="N", type=int, help="take run N, not the last one")

@@ -36,8 +36,8 @@ def _run(project: Project, options: argparse.Namespace) -> Answer:
     if gone and not options.dry_run:
         project.baselines.remove(options.name, gone)
     verb = "would prune" if options.dry_run else "pruned"
-    closing = f"goref: {verb} {counted(len(gone), 'test')} from baseline {options.name}, by run {number}"
-    return Answer((*map(nodeid, gone), closing))
+    done = f"{verb} {counted(len(gone), 'test')} from" if gone else "nothing to prune in"
+    return Answer((*map(nodeid, gone), f"goref: {done} baseline {options.name}, by run {number}"))
 
 
 COMMAND: Final = Command(

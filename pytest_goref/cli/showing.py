@@ -10,7 +10,7 @@ from pytest_goref.cli.project import Project, nodeid
 from pytest_goref.environment import current_environment
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.metrics import CALLS, CPU_TIME, METRICS, REFS
-from pytest_goref.model import BaselineEntry, Metric, Problem, Samples, TestKey, Visit
+from pytest_goref.model import BaselineEntry, Metric, Mode, Problem, Samples, TestKey, Visit
 from pytest_goref.quantity import Unit, format_quantity
 from pytest_goref.report.terminal import plain_table
 from pytest_goref.report.text import printable
@@ -26,6 +26,7 @@ _COLUMNS: Final = ("test", "outcome", "refs", "calls", "fastest round")
 _DETAIL_COLUMNS: Final = ("metric", "subject", "value")
 _MOST_NAMES: Final = 5
 _ABSENT: Final = "-"
+_EXECUTIONS: Final = {Mode.WARM: "executed repeatedly", Mode.COLD: "executed once"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,11 @@ class _Shown:
 def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("stored", metavar="RUN_OR_BASELINE", help=REFERENCE)
     parser.add_argument(
-        "tests", metavar="TEST", nargs="*", help="a node id, or a part of it that no other test has"
+        "tests",
+        metavar="TEST",
+        nargs="*",
+        default=[],
+        help="a node id, or a part of it that no other test has",
     )
 
 
@@ -145,7 +150,7 @@ def _details(words: str, test: _Shown) -> list[str]:
     entry = test.entry
     if entry is None:
         return [nodeid(test.key), f"{printable(words)}: {printable(test.outcome)}, nothing was measured"]
-    origin = ", ".join((words, test.outcome, f"executed {entry.mode.value}", entry.python))
+    origin = ", ".join((words, test.outcome, _EXECUTIONS[entry.mode], entry.python))
     rows = list(_measurement_rows(entry))
     blocks = [
         [nodeid(test.key), printable(origin)],

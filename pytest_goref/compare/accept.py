@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.judge import judge
 from pytest_goref.compare.rules import Rules
-from pytest_goref.model import BaselineEntry, Exactness, Outcome, Record, Visit
+from pytest_goref.model import BaselineEntry, Exactness, Outcome, Record, Severity, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,9 @@ def _moved(record: Record, entry: BaselineEntry, exactness: Exactness) -> bool:
     if record.mode is not entry.mode:
         return True
     verdict = judge(record, entry, Rules.default())
-    return any(f.metric.exactness is exactness and f.outcome in _MOVED for f in verdict.findings)
+    # A finding that is not judged is within its tolerance and only explains another one.
+    judged = (f for f in verdict.findings if f.severity is not Severity.OFF)
+    return any(f.metric.exactness is exactness and f.outcome in _MOVED for f in judged)
 
 
 def _visits(record: Record, entry: BaselineEntry) -> Mapping[str, tuple[Visit, ...]]:

@@ -48,7 +48,7 @@ _COMPARE: Final[Mapping[Exactness, _Compare]] = {
     Exactness.NOISY: compare_fastest,
 }
 _BAD: Final = (Outcome.REGRESSED, Outcome.OVER_LIMIT)
-_DIRECTED: Final = (Outcome.REGRESSED, Outcome.IMPROVED)
+_EXPLAINING: Final = (Outcome.REGRESSED, Outcome.IMPROVED, Outcome.INCONCLUSIVE)
 _WITHOUT_BASELINE: Final[Mapping[Outcome, Outcome]] = {
     Outcome.REGRESSED: Outcome.OVER_LIMIT,
     Outcome.INCONCLUSIVE: Outcome.INCONCLUSIVE,
@@ -216,7 +216,7 @@ def _worth_telling(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         if f.outcome is not Outcome.SAME
         and (
             f.severity is not Severity.OFF
-            or f.outcome not in _DIRECTED
+            or f.outcome not in _EXPLAINING
             or (bad and f.metric.exactness is Exactness.EXACT)
         )
     )

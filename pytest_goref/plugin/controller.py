@@ -139,7 +139,12 @@ class Controller:
             commit=current_commit(self._purpose.settings.rootdir),
             environment=current_environment(),
             exit_status=int(session.exitstatus),
-            complete=not self._scope.narrowed and not session.shouldstop and not session.shouldfail,
+            complete=not (
+                self._scope.narrowed
+                or session.shouldstop
+                or session.shouldfail
+                or self._purpose.selection.unread
+            ),
             scope=self._scope.paths,
             plugin_version=__version__,
         )

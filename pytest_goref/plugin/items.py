@@ -90,6 +90,7 @@ class ItemHooks:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure around the whole call, for items whose function pytest does not call itself."""
+        __tracebackhide__ = True
         measurement = self._measurement_of(item)
         with contextlib.ExitStack() as stack:
             if measurement is not None and not measurement.plan.driven:
@@ -101,6 +102,7 @@ class ItemHooks:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Measure as close around the test's function as can be."""
+        __tracebackhide__ = True
         measurement = self._measurement_of(pyfuncitem)
         region = measurement.region if measurement else None
         if region is None or region.entered:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import pytest
+
+from pytest_goref.plugin.quiet import quiet
 
 if TYPE_CHECKING:
     from pytest_goref.plugin.region import Execution, Region
@@ -153,12 +153,12 @@ class _Protocol:
         if hasattr(item, "_request") and not item._request:
             _renew_request(item)
         self._initial = _ItemState.save(item)
-        if not self._log(*self._phase("setup", lambda: hook.pytest_runtest_setup(item=item))).passed:
+        if not self._log(*self._phase("setup", partial(hook.pytest_runtest_setup, item=item))).passed:
             self._teardown()
             return
         with self._measurement.first():
-            call, report = self._phase("call", lambda: hook.pytest_runtest_call(item=item))
-        if not report.passed:
+            call, report = self._phase("call", partial(hook.pytest_runtest_call, item=item))
+        if not _has_passed(report):
             self._log(call, report)
             self._teardown()
             return
@@ -168,11 +168,11 @@ class _Protocol:
         """Tear down the first execution, execute quietly, judge, and log the held reports."""
         item = self._item
         after_call = _ItemState.save(item)
-        teardown = self._call("teardown", self._teardown_hook(self._between))
-        after_teardown = _ItemState.save(item)
-        self._measurement.settled()
-        _lift_timeout(item)
         try:
+            teardown = self._call("teardown", self._teardown_hook(self._between))
+            after_teardown = _ItemState.save(item)
+            self._measurement.settled()
+            _lift_timeout(item)
             if teardown.excinfo is None:
                 self._measurement.repeat(self._execute_quietly)
         except _INTERRUPTS:
@@ -216,7 +216,7 @@ class _Protocol:
 
     def _teardown_hook(self, nextitem: pytest.Item | None) -> Callable[[], None]:
         item = self._item
-        return lambda: item.ihook.pytest_runtest_teardown(item=item, nextitem=nextitem)
+        return partial(item.ihook.pytest_runtest_teardown, item=item, nextitem=nextitem)
 
     def _call(self, when: _When, function: Callable[[], None]) -> pytest.CallInfo[None]:
         return pytest.CallInfo.from_call(function, when=when, reraise=_INTERRUPTS)
@@ -247,15 +247,21 @@ class _Protocol:
         self._initial.restore(item)
         _drop_request(item)
         _renew_request(item)
-        with _quiet(item.config):
-            call, report = self._phase("setup", lambda: hook.pytest_runtest_setup(item=item))
+        with quiet(item.config):
+            call, report = self._phase("setup", partial(hook.pytest_runtest_setup, item=item))
             if report.passed:
                 with self._measurement.entered(region):
-                    call, report = self._phase("call", lambda: hook.pytest_runtest_call(item=item))
+                    call, report = self._phase("call", partial(hook.pytest_runtest_call, item=item))
             # Fixtures may want the report of the call; nobody but collectors of reports wants this one.
             torn = self._call("teardown", self._teardown_hook(self._between))
-        failure = "" if report.passed else _reason(call, report.outcome)
+        failure = "" if _has_passed(report) else _reason(call, report.outcome)
         return region.execution(failure or (_reason(torn, "failed") if torn.excinfo else ""))
+
+
+def _has_passed(report: pytest.TestReport) -> bool:
+    """Return whether the test's code has passed; a strict xfail mark makes a failure of that."""
+    text = report.longrepr
+    return report.passed or (report.failed and isinstance(text, str) and text.startswith("[XPASS(strict)]"))
 
 
 def _reason(call: pytest.CallInfo[None], outcome: str) -> str:
@@ -287,24 +293,3 @@ def _merged(sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
     for title, text in sections:
         merged[title] = merged.get(title, "") + text
     return list(merged.items())
-
-
-@contextlib.contextmanager
-def _quiet(config: pytest.Config) -> Iterator[None]:
-    """Keep warnings, live logs and uncaptured output from the user: they were shown once."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings(record=True))
-        if config.getoption("capture", None) == "no":
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-            stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
-        live = config.pluginmanager.get_plugin("logging-plugin")
-        for name in ("log_cli_handler", "log_file_handler"):
-            handler = getattr(live, name, None)
-            if isinstance(handler, logging.Handler):
-                handler.addFilter(_nothing)
-                stack.callback(handler.removeFilter, _nothing)
-        yield
-
-
-def _nothing(_record: logging.LogRecord) -> bool:
-    return False

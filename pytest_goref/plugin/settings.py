@@ -10,6 +10,7 @@ from pytest_goref.compare.rules import Rules, parse_limits, parse_rule
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.model import Limit, Severity
 from pytest_goref.plugin.passes import PASSES
+from pytest_goref.report.text import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MARKERS: Final = ("profile", "goref")
 """The marker that asks for measuring, and its alias."""
+_SHOWN_CHARACTERS: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,8 @@ def read_settings(config: pytest.Config) -> Settings:
             rules = rules.with_changes((severity, _parse(parse_rule, text, place)) for text in texts or ())
     return Settings(
         rootdir=config.rootpath,
-        save=config.getoption("goref_save") or "",
-        compare=_comparison(config.getoption("goref_compare")),
+        save=_not_empty(config, "save", "the name of a baseline"),
+        compare=_not_empty(config, "compare", "the name of a baseline, last, run:N or a file"),
         strict=bool(_either(config, "strict")[0]),
         all_tests=bool(_either(config, "all")[0]),
         request=Request(
@@ -118,9 +120,11 @@ def _parse(parse: Any, text: object, place: str) -> Any:  # noqa: ANN401 - retur
         raise InvalidValueError(f"{place}: {error}") from None
 
 
-def _comparison(value: str | None) -> str:
+def _not_empty(config: pytest.Config, name: str, needed: str) -> str:
+    """Return the value of an option, "" when it is not given; given, it says something."""
+    value, place = _option(config, name)
     if value is not None and not value.strip():
-        raise InvalidValueError("--goref-compare: needs the name of a baseline, last, run:N or a file")
+        raise InvalidValueError(f"{place}: needs {needed}")
     return value or ""
 
 
@@ -155,9 +159,11 @@ def parse_rounds(value: object) -> int | None:
     if text == "auto":
         return None
     most = 10_000
-    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if isinstance(value, bool) or not is_number or not 1 <= int(text) <= most:
+        shown = shorten(repr(text), _SHOWN_CHARACTERS)
         raise InvalidValueError(
-            f"{text!r} is not a number of rounds: auto, or a whole number from 1 to {most}"
+            f"{shown} is not a number of rounds: auto, or a whole number from 1 to {most}"
         )
     return int(text)
 
@@ -178,16 +184,26 @@ def read_request(item: pytest.Item, settings: Settings) -> Request:
     if nearest is None:
         return settings.request
     place = f"@pytest.mark.{nearest.name}"
-    if nearest.args:
-        raise InvalidValueError(f"{place}: takes keyword arguments only, got {nearest.args[0]!r}")
-    arguments = dict(nearest.kwargs)
     try:
-        request = _with_arguments(settings.request, arguments)
+        return _changed(settings.request, nearest)
     except InvalidValueError as error:
         raise InvalidValueError(f"{place}: {error}") from None
+    except Exception as error:  # a value that cannot even be looked at or shown
+        what = type(error).__name__
+        raise InvalidValueError(f"{place}: an argument cannot be read: it raises {what}") from error
+
+
+def _changed(request: Request, mark: pytest.Mark) -> Request:
+    """Return ``request`` changed by the arguments of a marker."""
+    known = "rounds, repeat, passes, max_count, max_duration, fail, warn, leaks"
+    if mark.args:
+        shown = shorten(repr(mark.args[0]), _SHOWN_CHARACTERS)
+        raise InvalidValueError(f"takes keyword arguments only, not {shown}; known: {known}")
+    arguments = dict(mark.kwargs)
+    request = _with_arguments(request, arguments)
     if arguments:
-        known = "rounds, repeat, passes, max_count, max_duration, fail, warn, leaks"
-        raise InvalidValueError(f"{place}: unknown argument {next(iter(arguments))!r}; known: {known}")
+        shown = shorten(repr(next(iter(arguments))), _SHOWN_CHARACTERS)
+        raise InvalidValueError(f"unknown argument {shown}; known: {known}")
     return request
 
 

@@ -98,31 +98,34 @@ class Baseline:
         return None if document is None else document.get(key.name)
 
     def paths(self) -> list[str]:
-        """Return the paths of all test modules, sorted; reads every file.
+        """Return the paths of all test modules, sorted; reads every file, but not yet its entries.
 
         Raises:
             BaselineError: a file is damaged or cannot be read.
 
         """
+        return [document.path for document in self._all_documents()]
+
+    def keys(self) -> Iterator[TestKey]:
+        """Yield all tests, in the order of their paths and names; reads every file, but not yet its entries.
+
+        Raises:
+            BaselineError: a file is damaged or cannot be read.
+
+        """
+        for document in self._all_documents():
+            yield from (TestKey(document.path, name) for name in document.names())
+
+    def _all_documents(self) -> list[Document]:
+        """Return the documents of all test modules by their paths; a file that was read is not read again."""
         if self._directory is not None:
             known = {safe_file_name(path, SUFFIX) for path in self._documents}
             for file in document_files(self._directory):
                 document = None if file.name in known else read_document(file, inside=self._directory)
                 if document is not None:  # it may have been pruned a moment ago
                     self._documents[document.path] = document
-        return sorted(path for path, document in self._documents.items() if document is not None)
-
-    def keys(self) -> Iterator[TestKey]:
-        """Yield all tests, in the order of their paths and names; reads every file.
-
-        Raises:
-            BaselineError: a file is damaged or cannot be read.
-
-        """
-        for path in self.paths():
-            document = self._document(path)
-            if document is not None:
-                yield from (TestKey(path, name) for name in document.names())
+        found = (document for document in self._documents.values() if document is not None)
+        return sorted(found, key=lambda document: document.path)
 
     def _document(self, path: str) -> Document | None:
         if path not in self._documents:

@@ -169,12 +169,13 @@ def _connected(database: str, busy_timeout_ms: int) -> Iterator[sqlite3.Connecti
 
 @contextlib.contextmanager
 def _connected_read_only(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Connection]:
-    """Open ``path`` without the right to write.
+    """Open ``path`` to read it only.
 
-    A reader of a WAL database makes an index file beside it. Where it may not, the file is opened as one that
-    does not change, unless a log beside it holds a run that is not in it yet.
+    A reader of a WAL database makes an index file beside it, and removes it if it opened the file to write.
+    Where it may not make one, the file is opened as one that does not change, unless a log beside it holds a
+    run that is not in it yet.
     """
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    uri = f"{path.absolute().as_uri()}?mode=rw"  # never makes the file; SQLite is content to only read it
     try:
         with _connected(uri, busy_timeout_ms) as connection:
             connection.execute("PRAGMA schema_version")
@@ -182,8 +183,9 @@ def _connected_read_only(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.C
         log = path.with_name(f"{path.name}-wal")
         if _primary_code(error) not in _UNWRITABLE or (log.exists() and log.stat().st_size):
             raise
-        uri += "&immutable=1"
+        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with _connected(uri, busy_timeout_ms) as connection:
+        connection.execute("PRAGMA query_only = ON")
         yield connection
 
 

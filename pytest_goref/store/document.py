@@ -195,10 +195,7 @@ def open_document(directory: Path, path: str) -> Document:
 
     """
     file = directory / safe_file_name(path, SUFFIX)
-    document = read_document(file, inside=directory) or Document.empty(file, path)
-    if document.path != path:
-        raise damaged(file, f"this is the file of another module, {document.path!a}")
-    return document
+    return read_document(file, inside=directory) or Document.empty(file, path)
 
 
 def write_documents(documents: Iterable[Document]) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_goref.model import Environment, Record, TestKey
-from pytest_goref.store.codec import record_from_plain, record_to_plain
+from pytest_goref.store.codec import environment_to_plain, record_from_plain, record_to_plain
 from pytest_goref.store.jsontext import CodecError, parse_json
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SELECT_RUNS: Final = """
     FROM run JOIN environment ON environment.id = run.environment_id
     ORDER BY run.id DESC
 """
-_RUN_TYPES: Final = (int, str, str, str, str, str, int, int, str, str)
+_RUN_TYPES: Final = (int, str, str, int, int, str, str)
 INSERT_RUN: Final = """
     INSERT INTO run (started_at, revision, environment_id, exit_status, complete, scope, plugin_version)
     VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -101,14 +101,16 @@ def run_of_row(row: tuple[Any, ...]) -> RunInfo:
         CodecError: a column holds something else.
 
     """
-    if tuple(map(type, row)) != _RUN_TYPES:
+    run_id, started_at, commit, *where, exit_status, complete, scope, version = row
+    if tuple(map(type, (run_id, started_at, commit, exit_status, complete, scope, version))) != _RUN_TYPES:
         raise CodecError((), "a column holds a value of another type")
-    run_id, started_at, commit, python, machine, fingerprint, exit_status, complete, scope, version = row
     paths = parse_json(scope.encode())
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise CodecError(("scope",), "expected a list of text")
-    began = (started_at, commit, Environment(python, machine, fingerprint))
-    return RunInfo(run_id, *began, exit_status, bool(complete), tuple(paths), version)
+    environment = _environment_of_columns(where)
+    return RunInfo(
+        run_id, started_at, commit, environment, exit_status, bool(complete), tuple(paths), version
+    )
 
 
 def column_of_record(record: Record | None) -> str | None:
@@ -161,7 +163,7 @@ def stored_text(text: str) -> StoredText:
 
 def id_of_environment(connection: sqlite3.Connection, environment: Environment) -> int:
     """Return the id of the row of ``environment``, made when missing."""
-    values = (environment.python, environment.machine, environment.fingerprint)
+    values = tuple(map(stored_text, (environment.python, environment.machine, environment.fingerprint)))
     connection.execute(
         "INSERT OR IGNORE INTO environment (python, machine, fingerprint) VALUES (?, ?, ?)", values
     )
@@ -176,8 +178,13 @@ def _record_of_columns(key: TestKey, environment: Sequence[object], record: obje
     if not isinstance(plain, dict):
         raise CodecError(("record",), "expected an object")
     plain["path"], plain["name"] = key.path, key.name
-    plain["environment"] = dict(zip(("python", "machine", "fingerprint"), environment, strict=True))
+    plain["environment"] = environment_to_plain(_environment_of_columns(environment))
     return record_from_plain(plain)
+
+
+def _environment_of_columns(columns: Sequence[object]) -> Environment:
+    python, machine, fingerprint = columns
+    return Environment(_text(python, "python"), _text(machine, "machine"), _text(fingerprint, "fingerprint"))
 
 
 def _text(stored: object, column: str) -> str:

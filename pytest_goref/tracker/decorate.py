@@ -103,9 +103,7 @@ def _counted_async_generator(
     async def call(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Y, S]:
         with ref(key):
             inner = function(*args, **kwargs)
-            step = _first_step(
-                inner
-            )  # from here on what ``yield from`` does for generators of the other kind
+            step = _first_step(inner)  # from here on what ``yield from`` does for other generators
             while True:
                 try:
                     item = await step
@@ -117,9 +115,7 @@ def _counted_async_generator(
                     await inner.aclose()
                     raise
                 except BaseException as error:  # noqa: BLE001 - the inner generator decides what becomes of it
-                    step = inner.athrow(
-                        error
-                    )  # awaited outside, or it would become the context of what follows
+                    step = inner.athrow(error)  # awaited above: here the error would become a context
                 else:
                     step = inner.asend(sent)
 

@@ -139,12 +139,11 @@ class Entry:
         return self._within_extremes(_middle_of(self._bucket_at(rank)))
 
     def _bucket_at(self, rank: int) -> int:
-        seen = 0
-        bucket = 0
-        for bucket in sorted(self._buckets):
+        buckets = iter(sorted(self._buckets))
+        bucket = seen = 0
+        while seen < rank:
+            bucket = next(buckets)
             seen += self._buckets[bucket]
-            if seen >= rank:
-                break
         return bucket
 
     def after(self, events: list[int | None]) -> Entry:

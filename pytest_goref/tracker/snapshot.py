@@ -109,9 +109,9 @@ class Snapshot:
             past = earlier._logs.get(key)
             if past is None:
                 yield key, self[key]
-            elif past[0] is not log[0] or len(past) != len(
-                log
-            ):  # else nothing happened, and nobody needs figures
+            elif past[0] is log[0] and len(past) == len(log):
+                continue  # nothing happened: there are no figures to work out
+            else:
                 yield key, self[key].since(earlier[key])
 
     def to_dict(self) -> dict[str, Any]:

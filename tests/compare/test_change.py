@@ -66,6 +66,11 @@ def test_both_parts_of_a_tolerance_must_be_exceeded(
         ((12, 13), (12,), NONE, Change(SAME, 13, 12)),
         ((12, 13), (11,), NONE, Change(IMPROVED, 12, 11)),
         ((10, 20), (15, 21), NONE, Change(INCONCLUSIVE, 20, 21, "varies between executions (15..21)")),
+        # where the accepted value varies, the one that is compared with is also what the percentage is of
+        ((100, 200), (210,), CALLS, Change(SAME, 200, 210)),  # 10 is 5 % of 200
+        ((100, 200), (150, 210), CALLS, Change(SAME, 200, 210, "varies between executions (150..210)")),
+        ((100, 200), (91,), CALLS, Change(IMPROVED, 100, 91)),  # 9 is more than 5 % of 100
+        ((100, 900), (10,), CALLS, Change(IMPROVED, 100, 10, "improved or not measured")),
         ((13, 12), (12, 13), NONE, Change(SAME, 13, 13, "varies between executions (12..13)")),
         # 109 is too much and 101 is not
         ((100,), (101, 109), CALLS, Change(INCONCLUSIVE, 100, 109, "varies between executions (101..109)")),

@@ -100,6 +100,20 @@ def test_executions_that_vary_across_the_accepted_value_are_inconclusive() -> No
     assert not verdict.failures
 
 
+def test_the_reason_of_an_inconclusive_test_is_about_what_varies() -> None:
+    before = accepted(refs(query=12, save=9))
+    verdict = judge(measured(refs(query=(12, 13), save=5)), before, DEFAULT)
+    assert [f.outcome for f in verdict.findings] == [Outcome.IMPROVED, Outcome.INCONCLUSIVE]
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason == "refs query varies between executions (12..13)"
+
+
+def test_what_is_off_may_vary() -> None:
+    before: Measurements = {**refs(query=12), CALLS: {"f": (12,)}}
+    after: Measurements = {**refs(query=12), CALLS: {"f": (12, 130)}}
+    assert judge(measured(after), accepted(before), ruled("calls:off")) == Verdict(KEY, Outcome.SAME, ())
+
+
 def test_calls_warn_beyond_their_tolerance() -> None:
     before = {CALLS: {"a.py:f": (100,), "a.py:g": (200,)}}
     # f: +9 is more than 8 and than 5; g: +10 is more than 8 but not more than 5 % of 200
@@ -285,6 +299,12 @@ def test_a_limit_fails_the_test_without_a_baseline() -> None:
     assert verdict == Verdict(
         KEY, Outcome.OVER_LIMIT, (Finding(REFS, "query", Outcome.OVER_LIMIT, FAIL, None, 4, "limit 3"),)
     )
+
+
+def test_the_largest_count_over_a_limit_comes_first() -> None:
+    limits = parse_limits({"a": 0, "b": 0})
+    verdict = judge(measured(refs(a=1, b=2)), None, DEFAULT, limits, compare=False)
+    assert [f.subject for f in verdict.findings] == ["b", "a"]
 
 
 def test_a_limit_holds_for_every_execution() -> None:

@@ -128,8 +128,8 @@ def test_the_closing_line_says_what_was_not_compared(not_compared: NotCompared, 
         (
             Summary((verdict("a", Outcome.OVER_LIMIT, OVER),), MAIN, saved=Saved("main", 0, 1)),
             (
-                "goref: 1 compared, 0 new, 0 missing, 0 incomparable, 0 inconclusive; 0 regressed, 0 improved, "
-                "1 over limit, saved to main: 0 entries written, 1 unchanged"
+                "goref: 1 compared, 0 new, 0 missing, 0 incomparable, 0 inconclusive; 0 regressed, "
+                "0 improved, 1 over limit, saved to main: 0 entries written, 1 unchanged"
             ),
         ),
     ],
@@ -137,6 +137,11 @@ def test_the_closing_line_says_what_was_not_compared(not_compared: NotCompared, 
 def test_the_closing_line_of_other_runs(summary: Summary, line: str) -> None:
     assert summary.closing_line() == line
     assert render_summary(summary)[-1] == line
+
+
+def test_nothing_is_compared_without_a_reference() -> None:
+    assert Summary(tuple(verdicts(Outcome.SAME, 2))).compared == 0
+    assert Summary(tuple(verdicts(Outcome.SAME, 2)), MAIN).compared == 2
 
 
 def test_a_run_in_which_all_is_the_same_is_one_line() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_goref.report.rows import Row
-from pytest_goref.report.terminal import HEADERS, table
+from pytest_goref.report.terminal import HEADERS, plain_table, table
 
 CALLS = Row("calls", "app/orders.py:total", "100", "200", "+100 (+100 %)", "")
 LONG = Row("refs", "/dao/psql/some/very/long/scope:query.with.a.long.name", "12", "13", "+1 (+8.3 %)", "")
@@ -89,3 +89,21 @@ def test_only_the_subject_is_shortened(rows: list[Row]) -> None:
 @pytest.mark.parametrize("width", [-5, 0, 39])
 def test_forty_characters_are_the_least(width: int) -> None:
     assert table([LONG], HEADERS, width) == table([LONG], HEADERS, 40)
+
+
+def test_a_table_of_any_columns_shortens_the_widest() -> None:
+    rows = [("007", "tests/test_orders.py::test_total"), ("1e3", "a\nb")]
+    assert plain_table(("run", "test"), rows, 30) == [
+        "run  test",
+        "---  -------------------------",
+        "007  tests/test_...:test_total",
+        "1e3  a\\nb",
+    ]
+    assert plain_table(("run", "test"), rows, 80)[2] == "007  tests/test_orders.py::test_total"
+
+
+@given(st.lists(st.tuples(_CELLS, _CELLS, _CELLS), min_size=1, max_size=3), st.integers(10, 90))
+def test_a_table_of_any_columns_fits_and_is_safe(rows: list[tuple[str, str, str]], width: int) -> None:
+    lines = plain_table(("one", "two", "three"), rows, width)
+    assert len(lines) == len(rows) + 2
+    assert all(len(line) <= width and line.isprintable() for line in lines)

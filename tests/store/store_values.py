@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from pytest_goref.metrics import CALLS, LEAKED_REFS, METRICS, REFS
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MOST: Final = 2**63 - 1
 ENVIRONMENT: Final = Environment("cpython-3.12", "x86_64 Linux (2 CPUs)", "abc")
 RUN: Final = RunInfo(None, "2024-05-01T12:00:00+00:00", "c0ffee", ENVIRONMENT, 0, True, ("",), "0.1.0")
+unhurried: Final = settings(deadline=None)
+"""For every property: a busy machine is no failure."""
 KEY: Final = TestKey("tests/test_orders.py", "test_total[1]")
 
 
@@ -58,7 +61,7 @@ def start_python(code: str, *arguments: Path | str) -> subprocess.Popen[str]:
 
 
 numbers: Final = st.integers(0, MOST)
-# Two surrogates in the right order are one character to JSON and SQLite; no file name or source text decodes to them.
+# Two surrogates in the right order are one character to JSON; no file name is ever decoded to them.
 texts: Final = st.text(st.characters(exclude_categories=()), max_size=30).filter(
     lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") == text
 )

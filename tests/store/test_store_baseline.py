@@ -43,15 +43,42 @@ def content(cache: CacheDirectory) -> dict[str, tuple[bytes, int]]:
     }
 
 
-@pytest.mark.parametrize("name", ["main", "Main", "0", "a.b", "release-1.2_x", "x" * 100, "lasting", "connect", "nullable"])
+@pytest.mark.parametrize(
+    "name", ["main", "Main", "0", "a.b", "release-1.2_x", "x" * 100, "lasting", "connect", "nullable"]
+)
 def test_names_that_are_legal(name: str) -> None:
     assert validate_name(name) == name
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../x", "a/b", "a\\b", "a.", ".a", "-a", "_a", "x" * 101, "last", "LAST", "run:1", "git:HEAD"]
-    + ["CON", "nul", "com1", "lpt9.txt", "Aux.x", "a b", "a\n", "é", "\ud800", "a\0"],
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "a\\b",
+        "a.",
+        ".a",
+        "-a",
+        "_a",
+        "x" * 101,
+        "last",
+        "LAST",
+        "run:1",
+        "git:HEAD",
+        "CON",
+        "nul",
+        "com1",
+        "lpt9.txt",
+        "Aux.x",
+        "a b",
+        "a\n",
+        "é",
+        "�",
+        "a\x00",
+    ],
 )
 def test_names_that_are_not(name: str, baselines: Baselines) -> None:
     for use in (validate_name, baselines.exists, baselines.open):
@@ -77,7 +104,9 @@ def test_what_is_saved_is_found(baselines: Baselines) -> None:
 def test_a_file_is_readable_and_says_nothing_about_when_or_where(baselines: Baselines) -> None:
     (file,) = baselines.save("main", changes(replace(entry_of(), visits={}))).files
     assert file.name.startswith("tests_test_orders.py-")
-    assert file.read_text(encoding="utf-8") == """\
+    assert (
+        file.read_text(encoding="utf-8")
+        == """\
 {
  "format": 1,
  "path": "tests/test_orders.py",
@@ -99,6 +128,7 @@ def test_a_file_is_readable_and_says_nothing_about_when_or_where(baselines: Base
  }
 }
 """
+    )
 
 
 def test_the_order_of_saving_does_not_matter(tmp_path: Path) -> None:
@@ -160,7 +190,9 @@ def test_what_a_newer_version_added_is_kept(baselines: Baselines) -> None:
     ],
 )
 def test_ids_of_every_kind_are_kept_apart(baselines: Baselines, names: list[str]) -> None:
-    entries = [entry_of(TestKey(path, name), refs) for refs, name in enumerate(names) for path in (*names, "t.py")]
+    entries = [
+        entry_of(TestKey(path, name), refs) for refs, name in enumerate(names) for path in (*names, "t.py")
+    ]
     baselines.save("main", changes(*entries))
     baseline = baselines.open("main")
     assert [baseline.get(entry.key) for entry in entries] == entries
@@ -184,7 +216,9 @@ def test_names_are_those_of_directories(baselines: Baselines, cache: CacheDirect
 
 
 def test_a_missing_baseline_is_an_error_that_helps(baselines: Baselines) -> None:
-    with pytest.raises(BaselineError, match=r"no baseline 'main' .*: there are none yet; .* pytest --goref-save=main$"):
+    with pytest.raises(
+        BaselineError, match=r"no baseline 'main' .*: there are none yet; .* pytest --goref-save=main$"
+    ):
         baselines.open("main")
     for name in ("b", "a"):
         baselines.save(name, changes(entry_of()))
@@ -194,7 +228,9 @@ def test_a_missing_baseline_is_an_error_that_helps(baselines: Baselines) -> None
 
 def test_names_that_differ_in_case_only_are_refused(baselines: Baselines) -> None:
     baselines.save("main", changes(entry_of()))
-    with pytest.raises(BaselineError, match=r"there is a baseline 'main', and 'Main' differs from it in case only"):
+    with pytest.raises(
+        BaselineError, match=r"there is a baseline 'main', and 'Main' differs from it in case only"
+    ):
         baselines.save("Main", changes(entry_of()))
 
 
@@ -205,7 +241,9 @@ def test_locks_are_not_beside_what_is_committed(baselines: Baselines, cache: Cac
 
 def test_a_number_that_cannot_be_stored_stops_before_anything_is_written(baselines: Baselines) -> None:
     bad = replace(entry_of(OTHER), measurements={REFS: {"db.query": (MOST + 1,)}})
-    with pytest.raises(BaselineError, match=r"test_orders\.py::test_empty: cannot be stored: measurements\.refs\.db"):
+    with pytest.raises(
+        BaselineError, match=r"test_orders\.py::test_empty: cannot be stored: measurements\.refs\.db"
+    ):
         baselines.save("main", changes(entry_of(ELSEWHERE), bad))
     assert baselines.names() == []
 
@@ -247,7 +285,9 @@ def test_a_baseline_can_be_one_file_of_any_name(baselines: Baselines, tmp_path: 
     assert list(baseline.keys()) == [KEY]
 
 
-def test_a_baseline_can_be_a_directory_of_files(baselines: Baselines, cache: CacheDirectory, tmp_path: Path) -> None:
+def test_a_baseline_can_be_a_directory_of_files(
+    baselines: Baselines, cache: CacheDirectory, tmp_path: Path
+) -> None:
     baselines.save("main", changes(entry_of(KEY), entry_of(ELSEWHERE)))
     copied = (cache.baselines / "main").rename(tmp_path / "downloaded")
     (copied / "notes.txt").write_text("not a baseline")

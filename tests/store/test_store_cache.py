@@ -75,7 +75,8 @@ def test_a_file_in_its_place_is_named(cache: CacheDirectory) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [PermissionError(errno.EACCES, "Permission denied"), OSError(errno.ENOSPC, "No space left on device")]
+    "error",
+    [PermissionError(errno.EACCES, "Permission denied"), OSError(errno.ENOSPC, "No space left on device")],
 )
 def test_a_directory_that_cannot_be_made_is_named(
     cache: CacheDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
@@ -84,7 +85,9 @@ def test_a_directory_that_cannot_be_made_is_named(
         raise error
 
     monkeypatch.setattr(Path, "write_text", refuse)
-    with pytest.raises(CacheError, match=r"\.goref_cache: cannot make the cache directory: (Perm|No space).*: make "):
+    with pytest.raises(
+        CacheError, match=r"\.goref_cache: cannot make the cache directory: (Perm|No space).*: make "
+    ):
         cache.ensure()
     assert list(tmp_path.iterdir()) == []
 
@@ -111,7 +114,9 @@ def test_git_takes_the_baselines_and_nothing_else(cache: CacheDirectory, tmp_pat
     ignore = [] if added.endswith("baselines") else [".goref_cache/.gitignore"]
     assert git(tmp_path, "ls-files") == [*ignore, baseline]
     git(tmp_path, "add", ".")
-    assert git(tmp_path, "status", "--porcelain") == [f"A  {path}" for path in (".goref_cache/.gitignore", baseline)]
+    assert git(tmp_path, "status", "--porcelain") == [
+        f"A  {path}" for path in (".goref_cache/.gitignore", baseline)
+    ]
 
 
 def test_many_processes_make_one_directory(cache: CacheDirectory, tmp_path: Path) -> None:

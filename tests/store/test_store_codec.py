@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_values import ENVIRONMENT, KEY, MOST, entries, entry_of, json_values, record_of, records
+from store_values import ENVIRONMENT, KEY, MOST, entries, entry_of, json_values, record_of, records, unhurried
 
 from pytest_goref.metrics import CALLS, REFS
 from pytest_goref.model import BaselineEntry, Environment, Mode, Problem, ProblemKind, Record, Round, Visit
@@ -49,11 +49,13 @@ PLAIN_RECORD = record_to_plain(replace(record_of(), problems=(Problem(ProblemKin
 PLAIN_ENTRY = entry_to_plain(entry_of())
 
 
+@unhurried
 @given(records)
 def test_a_record_survives_a_report(record: Record) -> None:
     assert record_from_plain(json.loads(json.dumps(record_to_plain(record)))) == record
 
 
+@unhurried
 @given(entries)
 def test_an_entry_survives_a_file(entry: BaselineEntry) -> None:
     plain = json.loads(json.dumps(entry_to_plain(entry)))
@@ -66,7 +68,9 @@ def test_an_environment_survives() -> None:
 
 def test_the_plain_form_is_this() -> None:
     visit = Visit((Round(11, 10, 0), Round(13, 12, 1)), {"sort": (5, 6)})
-    record = Record(KEY, Environment("p", "m", "f"), Mode.COLD, {REFS: {"a": (1,), "b": (2, 3)}, CALLS: {}}, visit)
+    record = Record(
+        KEY, Environment("p", "m", "f"), Mode.COLD, {REFS: {"a": (1,), "b": (2, 3)}, CALLS: {}}, visit
+    )
     assert record_to_plain(record) == {
         "path": "tests/test_orders.py",
         "name": "test_total[1]",
@@ -100,6 +104,7 @@ def test_what_a_newer_version_adds_is_skipped() -> None:
     assert entry_from_plain(KEY.path, KEY.name, plain) == entry_of()
 
 
+@unhurried
 @given(json_values)
 def test_any_value_is_a_record_or_refused(value: object) -> None:
     for decode in (record_from_plain, environment_from_plain, lambda obj: entry_from_plain("p", "n", obj)):
@@ -107,6 +112,7 @@ def test_any_value_is_a_record_or_refused(value: object) -> None:
             decode(value)
 
 
+@unhurried
 @given(st.data(), json_values)
 def test_a_record_with_any_value_in_it_is_a_record_or_refused(data: st.DataObject, value: object) -> None:
     plain = put(PLAIN_RECORD, data.draw(st.sampled_from(places(PLAIN_RECORD))), value)
@@ -117,6 +123,7 @@ def test_a_record_with_any_value_in_it_is_a_record_or_refused(data: st.DataObjec
     assert record_from_plain(record_to_plain(record)) == record
 
 
+@unhurried
 @given(st.data(), json_values)
 def test_an_entry_with_any_value_in_it_is_an_entry_or_refused(data: st.DataObject, value: object) -> None:
     plain = put(PLAIN_ENTRY, data.draw(st.sampled_from(places(PLAIN_ENTRY))), value)
@@ -127,7 +134,9 @@ def test_an_entry_with_any_value_in_it_is_an_entry_or_refused(data: st.DataObjec
     assert entry_from_plain(KEY.path, KEY.name, entry_to_plain(entry)) == entry
 
 
-@pytest.mark.parametrize("number", [True, False, 1.0, -1, MOST + 1, 10**400, "1", None, [], [[1]], [1, True], [1, -1]])
+@pytest.mark.parametrize(
+    "number", [True, False, 1.0, -1, MOST + 1, 10**400, "1", None, [], [[1]], [1, True], [1, -1]]
+)
 def test_only_whole_numbers_of_63_bits_are_samples(number: object) -> None:
     plain = put(PLAIN_RECORD, ("measurements", "refs", "db.query"), number)
     with pytest.raises(CodecError, match=r"^measurements\.refs\.db\.query: expected "):
@@ -145,7 +154,11 @@ def test_only_whole_numbers_of_63_bits_are_samples(number: object) -> None:
         (("mode",), "tepid", 'mode: expected "warm" or "cold"'),
         (("measurements",), None, "measurements: expected an object"),
         (("measurements", "refs"), [], "measurements.refs: expected an object"),
-        (("measurements", "refs", "db.query"), [], "measurements.refs.db.query: expected at least one number"),
+        (
+            ("measurements", "refs", "db.query"),
+            [],
+            "measurements.refs.db.query: expected at least one number",
+        ),
         (("visit",), 1, "visit: expected an object"),
         (("visit", "wall_ns"), 1, "visit.wall_ns: expected a list"),
         (("visit", "wall_ns"), [], "visit.wall_ns: expected at least one number"),

@@ -118,7 +118,9 @@ def test_one_unreadable_file_stops_a_save_before_the_first_write(baselines: Base
 
 def test_a_file_that_was_renamed_is_refused(baselines: Baselines, file: Path) -> None:
     file.rename(file.with_name("renamed.json"))
-    with pytest.raises(BaselineError, match=r"renamed\.json: .*the file of another module, 'tests/test_orders\.py'"):
+    with pytest.raises(
+        BaselineError, match=r"renamed\.json: .*the file of another module, 'tests/test_orders\.py'"
+    ):
         baselines.open("main").paths()
 
 
@@ -134,7 +136,9 @@ def test_a_file_that_would_be_too_large_is_not_written(
 ) -> None:
     before = file.read_bytes()
     monkeypatch.setattr(document, "_MOST_BYTES", len(before) + 100)
-    with pytest.raises(BaselineError, match=r"the limit is \d+: mark fewer of its tests, or split the module"):
+    with pytest.raises(
+        BaselineError, match=r"the limit is \d+: mark fewer of its tests, or split the module"
+    ):
         baselines.save("main", {OTHER: entry_of(OTHER)})
     assert file.read_bytes() == before
 
@@ -165,7 +169,9 @@ def test_a_named_pipe_is_refused_and_not_waited_for(baselines: Baselines, file: 
     check_refused(baselines, file, "not a file")
 
 
-def test_a_link_that_leaves_the_directory_is_not_followed(baselines: Baselines, file: Path, tmp_path: Path) -> None:
+def test_a_link_that_leaves_the_directory_is_not_followed(
+    baselines: Baselines, file: Path, tmp_path: Path
+) -> None:
     shutil.move(file, tmp_path / "elsewhere.json")
     file.symlink_to(tmp_path / "elsewhere.json")
     check_refused(baselines, file, "a symbolic link that leaves")

@@ -10,7 +10,7 @@ import filelock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_values import texts
+from store_values import texts, unhurried
 
 from pytest_goref.errors import CacheError
 from pytest_goref.store.files import is_inside, is_reserved, locked, reason, safe_file_name, write_atomically
@@ -88,7 +88,9 @@ def test_a_lock_ends_with_an_error_in_its_block(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "Permission denied"), NotImplementedError("no flock")])
+@pytest.mark.parametrize(
+    "error", [PermissionError(errno.EACCES, "Permission denied"), NotImplementedError("no flock")]
+)
 def test_a_lock_that_cannot_be_made_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -96,8 +98,9 @@ def test_a_lock_that_cannot_be_made_is_named(
         raise error
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
-    with pytest.raises(CacheError, match=r"a\.lock: cannot lock: (Permission denied|no flock): make"), locked(
-        tmp_path / "a.lock"
+    with (
+        pytest.raises(CacheError, match=r"a\.lock: cannot lock: (Permission denied|no flock): make"),
+        locked(tmp_path / "a.lock"),
     ):
         pass
 
@@ -106,6 +109,7 @@ def test_a_name_is_readable_and_holds_a_hash_of_the_whole() -> None:
     assert safe_file_name("tests/test_orders.py", ".json") == "tests_test_orders.py-ebdec31f7aaa7e50.json"
 
 
+@unhurried
 @given(texts, st.sampled_from(["", ".json", ".lock"]))
 def test_a_name_is_legal_on_every_file_system(text: str, suffix: str) -> None:
     name = safe_file_name(text, suffix)
@@ -117,7 +121,21 @@ def test_a_name_is_legal_on_every_file_system(text: str, suffix: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "..", "-rf", ".hidden", "con.py", "NUL", "com1.test.py", "lpt9", "x" * 5000, "é" * 5000, "a\0b", "\ud800"],
+    [
+        "",
+        ".",
+        "..",
+        "-rf",
+        ".hidden",
+        "con.py",
+        "NUL",
+        "com1.test.py",
+        "lpt9",
+        "x" * 5000,
+        "é" * 5000,
+        "a\0b",
+        "\ud800",
+    ],
 )
 def test_a_name_is_legal_for_odd_texts_too(text: str) -> None:
     name = safe_file_name(text, ".json")
@@ -141,6 +159,7 @@ def test_different_texts_have_different_names_where_case_is_ignored(one: str, ot
     assert safe_file_name(one, "").lower() != safe_file_name(other, "").lower()
 
 
+@unhurried
 @given(texts, texts)
 def test_names_are_equal_only_for_equal_texts(one: str, other: str) -> None:
     assert (safe_file_name(one, "").lower() == safe_file_name(other, "").lower()) == (one == other)

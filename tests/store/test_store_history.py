@@ -3,10 +3,11 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_values import ENVIRONMENT, KEY, MOST, RUN, record_of, records, start_python
 
@@ -17,7 +18,6 @@ from pytest_goref.store.history import History, TestResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OTHER = TestKey(KEY.path, "test_empty")
 
@@ -53,7 +53,9 @@ def test_a_history_that_is_not_there_is_empty(history: History, path: Path) -> N
     assert history.measured_keys(1) == []
     assert list(history.records(1)) == []
     assert list(history.results(1)) == []
-    with pytest.raises(HistoryError, match=r"no run 1 in the history: it holds none yet: run pytest with --goref"):
+    with pytest.raises(
+        HistoryError, match=r"no run 1 in the history: it holds none yet: run pytest with --goref"
+    ):
         history.run(1)
     assert not path.parent.exists()
 
@@ -78,6 +80,7 @@ def test_what_is_appended_is_found(history: History) -> None:
     assert history.notices == []
 
 
+@settings(deadline=None, max_examples=25)  # each makes a database
 @given(st.lists(records, max_size=4, unique_by=lambda record: record.key))
 def test_any_record_survives(tmp_path_factory: pytest.TempPathFactory, found: list[Record]) -> None:
     history = History(tmp_path_factory.mktemp("any") / "history.db")
@@ -157,7 +160,10 @@ def test_nothing_is_left_open_or_lying_about(history: History, path: Path) -> No
 def test_a_new_database_is_what_the_schema_says(history: History, path: Path) -> None:
     history.append(RUN, [])
     with connected(path) as connection:
-        pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "journal_mode", "auto_vacuum")]
+        pragmas = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("user_version", "journal_mode", "auto_vacuum")
+        ]
         assert pragmas == [1, "wal", 2]
         tables = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table'").fetchall()
     assert len(tables) == 3
@@ -170,7 +176,9 @@ def test_a_run_without_records_is_not_a_run_that_is_not_there(history: History) 
 
 
 def test_a_number_that_cannot_be_stored_is_named(history: History, path: Path) -> None:
-    with pytest.raises(HistoryError, match=r"test_total\[1\]: cannot be stored: measurements\.refs\.db\.query: "):
+    with pytest.raises(
+        HistoryError, match=r"test_total\[1\]: cannot be stored: measurements\.refs\.db\.query: "
+    ):
         history.append(RUN, passed(record_of(refs=MOST + 1)))
     assert not path.exists()
 
@@ -208,7 +216,7 @@ def test_processes_that_append_at_once_lose_nothing(path: Path, *, damaged: bool
     if damaged:
         path.parent.mkdir()
         path.write_bytes(b"no database" * 1000)
-    children: list[Any] = [start_python(APPENDER, path, str(__import__("pathlib").Path(__file__).parent)) for _ in range(3)]
+    children: list[Any] = [start_python(APPENDER, path, Path(__file__).parent) for _ in range(3)]
     for child in children:
         assert child.stdout.readline() == "ready\n"
     for child in children:

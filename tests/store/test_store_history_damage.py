@@ -18,6 +18,7 @@ from store_values import KEY, RUN, record_of, start_python
 
 from pytest_goref.errors import CacheError, HistoryError
 from pytest_goref.model import TestKey
+from pytest_goref.store.database import move_aside
 from pytest_goref.store.files import locked
 from pytest_goref.store.history import History, TestResult
 
@@ -105,21 +106,30 @@ def test_damage_inside_is_noticed_too(history: History, path: Path) -> None:
 
 
 def test_what_belongs_to_a_damaged_database_goes_with_it(path: Path) -> None:
-    path.write_bytes(b"no database" * 1000)
-    path.with_name("history.db-wal").write_bytes(b"its log")
-    history = History(path)
-    history.append(RUN, [RESULT])
-    assert path.with_name("history.db.damaged-1-wal").read_bytes() == b"its log"
-    assert list(history.records(1)) == [record_of()]
+    for suffix in ("", "-wal", "-journal"):
+        path.with_name(f"history.db{suffix}").write_text(suffix)
+    (path.parent / "history.db.damaged-1").touch()
+    assert move_aside(path) == path.with_name("history.db.damaged-2")
+    moved = {file.name: file.read_text() for file in path.parent.iterdir()}
+    assert moved == {
+        "history.db.damaged-1": "",
+        "history.db.damaged-2": "",
+        "history.db.damaged-2-wal": "-wal",
+        "history.db.damaged-2-journal": "-journal",
+    }
 
 
-def test_a_damaged_database_that_cannot_be_moved_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_database_that_cannot_be_moved_is_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     path.write_bytes(b"no database" * 1000)
     monkeypatch.setattr(os, "rename", refuse)
-    with pytest.raises(HistoryError, match=r"damaged, and cannot be moved aside: Permission denied: delete it"):
+    with pytest.raises(
+        HistoryError, match=r"damaged, and cannot be moved aside: Permission denied: delete it"
+    ):
         History(path).append(RUN, [])
 
 
@@ -134,7 +144,9 @@ def test_an_empty_file_is_a_history_that_begins(path: Path) -> None:
 def test_a_newer_version_is_refused_and_not_touched(history: History, path: Path) -> None:
     execute(path, "PRAGMA user_version = 2")
     before = path.read_bytes()
-    check_unreadable(history, f"{path}: written by a newer pytest-goref (version 2; this one reads up to 1): upgrade")
+    check_unreadable(
+        history, f"{path}: written by a newer pytest-goref (version 2; this one reads up to 1): upgrade"
+    )
     with pytest.raises(HistoryError, match="written by a newer"):
         history.append(RUN, [])
     assert path.read_bytes() == before
@@ -173,8 +185,10 @@ def test_a_schema_that_was_changed_is_an_error(history: History, path: Path) -> 
     ],
 )
 def test_a_column_may_hold_anything(history: History, path: Path, column: str, value: str) -> None:
-    execute(path, "PRAGMA ignore_check_constraints = ON", f"UPDATE result SET {column} = {value} WHERE rowid = 1")
-    with pytest.raises(HistoryError, match=r"history\.db: run 1 is damaged: .*: use another run, or delete the file"):
+    execute(path, f"UPDATE result SET {column} = {value} WHERE rowid = 1")  # noqa: S608 (both stand above)
+    with pytest.raises(
+        HistoryError, match=r"history\.db: run 1 is damaged: .*: use another run, or delete the file"
+    ):
         list(history.results(1))
 
 
@@ -186,7 +200,7 @@ def test_text_that_is_no_text_is_an_error(history: History, path: Path) -> None:
 
 @pytest.mark.parametrize(("column", "value"), [("scope", "'{}'"), ("scope", "'[1]'"), ("exit_status", "'x'")])
 def test_a_run_may_hold_anything(history: History, path: Path, column: str, value: str) -> None:
-    execute(path, f"UPDATE run SET {column} = {value}")
+    execute(path, f"UPDATE run SET {column} = {value}")  # noqa: S608 (both stand above)
     with pytest.raises(HistoryError, match="run 1 is damaged"):
         history.runs()
 
@@ -194,7 +208,9 @@ def test_a_run_may_hold_anything(history: History, path: Path, column: str, valu
 def test_a_database_that_another_process_locks_is_named(history: History, path: Path) -> None:
     with connected(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        with pytest.raises(HistoryError, match=r"history\.db: cannot use .* it is locked by another process: wait"):
+        with pytest.raises(
+            HistoryError, match=r"history\.db: cannot use .* it is locked by another process: wait"
+        ):
             history.append(RUN, [])
         assert history.last_id() == 1
 
@@ -209,7 +225,9 @@ def test_a_database_that_another_process_keeps_for_itself_is_named(history: Hist
 def test_an_append_waits_for_another_append(history: History, path: Path) -> None:
     with (
         locked(path.parent / "locks" / "history.db.lock"),
-        pytest.raises(HistoryError, match=r"history\.db\.lock: locked by another process for more than 0\.02 s"),
+        pytest.raises(
+            HistoryError, match=r"history\.db\.lock: locked by another process for more than 0\.02 s"
+        ),
     ):
         history.append(RUN, [])
 
@@ -252,10 +270,8 @@ def watched(*arguments):
         yield connection
 
 database._connected = watched
-results = [
-    module.TestResult(TestKey("t.py", str(number)), "passed", record_of(TestKey("t.py", str(number)), calls=60))
-    for number in range(2000)
-]
+records = [record_of(TestKey("t.py", str(number)), calls=60) for number in range(2000)]
+results = [module.TestResult(record.key, "passed", record) for record in records]
 module.History(pathlib.Path(sys.argv[1])).append(RUN, results)
 print("not killed")
 """
@@ -303,7 +319,9 @@ def test_a_history_is_readable_where_nothing_may_be_written(read_only: Path) -> 
     assert history.last_id() == 1
     assert [result.key for result in history.results(1)] == [result.key for result in MANY]
     assert [path.name for path in read_only.iterdir()] == ["history.db"]
-    with pytest.raises(HistoryError, match=r"locks/history\.db\.lock: cannot lock: .*: make the directory writable"):
+    with pytest.raises(
+        HistoryError, match=r"locks/history\.db\.lock: cannot lock: .*: make the directory writable"
+    ):
         history.append(RUN, [])
     with pytest.raises(CacheError, match=r"cannot make the cache directory: .*: make .* writable"):
         History(read_only / "new" / "history.db").append(RUN, [])

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_values import texts
+from store_values import texts, unhurried
 
 from pytest_goref.store.jsontext import CodecError, parse_json, render_json
 
@@ -16,6 +16,7 @@ values = st.recursive(
 )
 
 
+@unhurried
 @given(values)
 def test_what_is_rendered_is_parsed(value: object) -> None:
     assert parse_json(render_json(value)) == value
@@ -31,6 +32,7 @@ def test_a_lone_surrogate_is_escaped_and_the_rest_is_not() -> None:
     assert render_json(["é\udc80"]) == '[\n "é\\udc80"\n]\n'.encode()
 
 
+@unhurried
 @given(st.binary())
 def test_any_bytes_are_json_or_refused(data: bytes) -> None:
     try:
@@ -56,7 +58,10 @@ def test_any_bytes_are_json_or_refused(data: bytes) -> None:
         (b"[" + b"9" * 5000 + b"]", "holds a number that is too large"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"a":' * 200_000, "nested too deeply"),
-        (b'{\n<<<<<<< HEAD\n "a": 1\n=======\n "a": 2\n>>>>>>> x\n}', "holds the conflict markers of a merge"),
+        (
+            b'{\n<<<<<<< HEAD\n "a": 1\n=======\n "a": 2\n>>>>>>> x\n}',
+            "holds the conflict markers of a merge",
+        ),
         (b'["\n"]', "not JSON (Invalid control character at, line 1 column 3)"),
     ],
 )

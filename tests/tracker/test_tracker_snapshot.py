@@ -279,7 +279,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS, ACTIONS, st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_a_difference_is_what_happened_in_between(before: Any, between: Any, read: bool) -> None:  # noqa: FBT001
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger, "_FIRST_LIMIT", 4)  # else no example would be long enough to be absorbed

@@ -189,33 +189,74 @@ def test_resets_in_between_make_nothing_negative() -> None:
     assert tracker.snapshot().keys() == []
 
 
-def test_a_switch_of_threads_between_any_two_instructions_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ledger, "_FIRST_LIMIT", 4)
-    monkeypatch.setattr(ledger, "_LAST_LIMIT", 8)
-    clock = ThreadClock()
-    tracker = goref.Tracker(clock_ns=clock)
+def switch_everywhere(work: Callable[[int], None]) -> Callable[[int], None]:
+    """Return ``work`` with a switch of threads before every instruction of the engine."""
     files = {core.__file__, ledger.__file__}
 
-    def switch_everywhere(frame: FrameType, _event: str, _arg: object) -> TraceFunction | None:
+    def trace(frame: FrameType, _event: str, _arg: object) -> TraceFunction | None:
         if frame.f_code.co_filename not in files:
             return None
         frame.f_trace_opcodes = True
         time.sleep(0)
-        return switch_everywhere
+        return trace
 
-    def work(_: int) -> None:
+    def traced(number: int) -> None:
         previous = sys.gettrace()
-        sys.settrace(switch_everywhere)
+        sys.settrace(trace)
         try:
-            for _ in range(60):
-                with tracker.ref("key"):
-                    clock.advance(5)
-                tracker.snapshot()
+            work(number)
         finally:
             sys.settrace(previous)
 
-    run_together(work, threads=4)
+    return traced
+
+
+def test_a_switch_between_any_two_instructions_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "_FIRST_LIMIT", 4)
+    monkeypatch.setattr(ledger, "_LAST_LIMIT", 8)
+    clock = ThreadClock()
+    tracker = goref.Tracker(clock_ns=clock)
+
+    def work(_: int) -> None:
+        for _ in range(60):
+            with tracker.ref("key"):
+                clock.advance(5)
+            tracker.snapshot()
+
+    run_together(switch_everywhere(work), threads=4)
     figures = tracker.snapshot()["key"]
     assert (figures.active, figures.count, figures.duration) == (0, 240, 1_200)
+
+
+def test_a_switch_between_any_two_instructions_ends_nothing_twice() -> None:
+    tracker = goref.Tracker()
+    handles = [tracker.ref("key") for _ in range(100)]
+
+    def work(number: int) -> None:
+        for handle in handles:
+            if number % 2:
+                handle.deref()
+            else:
+                with handle:
+                    pass
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", goref.DoubleDerefWarning)
+        run_together(switch_everywhere(work), threads=4)
+    figures = tracker.snapshot()["key"]
+    assert (figures.active, figures.count) == (0, 100)
+
+
+def test_a_switch_between_any_two_instructions_lets_keys_and_scopes_appear_during_a_snapshot() -> None:
+    tracker = goref.Tracker()
+
+    def work(number: int) -> None:
+        for use in range(8):
+            if number % 2:
+                tracker.ref(f"{number}.{use}")
+                tracker.child(f"{number}.{use}")
+            else:
+                tracker.snapshot()
+
+    run_together(switch_everywhere(work), threads=4)
+    assert len(tracker.snapshot().keys()) == len(tracker.snapshot().children) == 16

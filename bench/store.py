@@ -1,0 +1,138 @@
+"""What storing and reading the records of a large suite takes.
+
+Run it with the interpreter in question: ``python bench/store.py``. It makes 10 000 records (100 modules of
+100 tests; each 5 keys, 40 called functions, 20 rounds) in a temporary directory. Each step is taken three times
+and the best counts, so that a busy machine disturbs little. It exits with 1 when a bar is missed.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from pytest_goref.metrics import CALLS, LEAKED_REFS, REFS
+from pytest_goref.model import BaselineEntry, Environment, Mode, Record, Round, TestKey, Visit
+from pytest_goref.store.baseline import Baselines
+from pytest_goref.store.cache import CacheDirectory
+from pytest_goref.store.history import History, RunInfo, TestResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODULES = 100
+TESTS = 100
+TURNS = 3
+STORED_RUNS = 50
+STORED_TESTS = 500
+WRITTEN_BAR_S = 3.0
+"""The most that appending to the history and saving a baseline may take together."""
+LOADED_BAR_S = 2.0
+"""The most that loading a baseline and decoding every entry may take."""
+ENVIRONMENT = Environment("cpython-3.12", "x86_64 Linux (2 CPUs)", "0123456789ab")
+RUN = RunInfo(None, "2024-05-01T12:00:00+00:00", "0" * 40, ENVIRONMENT, 0, True, ("",), "0.1.0")
+ABSENT = TestKey("tests/unit/test_module_000.py", "test_that_never_passed")
+
+
+def make_record(module: int, test: int) -> Record:
+    """Return a record with numbers that differ from test to test."""
+    rounds = tuple(
+        Round(1_000_000 + 97 * test + number, 990_000 + number, number % 3) for number in range(20)
+    )
+    measurements = {
+        REFS: {f"/dao/psql:query_{number}": (number + test,) for number in range(5)},
+        CALLS: {
+            f"shop/orders_{number}.py:Order.total_{module}": (7 * number + test,) for number in range(40)
+        },
+        LEAKED_REFS: {},
+    }
+    key = TestKey(f"tests/unit/test_module_{module:03}.py", f"test_{test}[{test}-value]")
+    return Record(key, ENVIRONMENT, Mode.WARM, measurements, Visit(rounds))
+
+
+def best_of(step: Callable[[], object], turns: int = TURNS) -> float:
+    """Return the seconds that ``step`` takes at best."""
+    taken: list[float] = []
+    for _ in range(turns):
+        began = perf_counter()
+        step()
+        taken.append(perf_counter() - began)
+    return min(taken)
+
+
+def tell(what: str, seconds: float) -> float:
+    """Print one line and return ``seconds``."""
+    print(f"  {what:<44}{seconds * 1000:>10.2f} ms")
+    return seconds
+
+
+def measure_large_suite(directory: Path, records: list[Record]) -> tuple[float, float]:
+    """Store and load ``records``; return the seconds that writing and that loading took."""
+    cache = CacheDirectory(directory / "large")
+    history, baselines = History(cache.history), Baselines(cache)
+    results = [TestResult(record.key, "passed", record) for record in records]
+    entries = {record.key: BaselineEntry.from_record(record) for record in records}
+    names = iter("abc")
+
+    def load() -> None:
+        baseline = baselines.open("a")
+        for key in entries:
+            if baseline.get(key) is None:
+                raise LookupError(key)
+
+    appended = tell("append a run to the history", best_of(lambda: history.append(RUN, results)))
+    saved = tell("save a new baseline", best_of(lambda: baselines.save(next(names), entries)))
+    tell("save it again, unchanged", best_of(lambda: baselines.save("a", entries)))
+    loaded = tell("load a baseline, get every entry", best_of(load))
+    tell("load a run, all records", best_of(lambda: list(history.records(1))))
+    print(f"  {'history, per run':<36}{cache.history.stat().st_size / TURNS / 2**20:>10.1f} MiB")
+    size = sum(file.stat().st_size for file in (cache.baselines / "a").iterdir())
+    print(f"  {'baseline':<36}{size / 2**20:>10.1f} MiB")
+    return appended + saved, loaded
+
+
+def measure_start(directory: Path, records: list[Record]) -> None:
+    """Show that what a session does first does not grow with what is stored."""
+    cache = CacheDirectory(directory / "start")
+    history = History(cache.history, keep_runs=STORED_RUNS)
+    results = [TestResult(record.key, "passed", record) for record in records]
+    Baselines(cache).save("main", {record.key: BaselineEntry.from_record(record) for record in records})
+    for stored in (1, STORED_RUNS):
+        while (history.last_id() or 0) < stored:
+            history.append(RUN, results)
+        print(f"stored runs: {stored}, of {len(records)} tests")
+        tell("History() and Baselines()", best_of(lambda: (History(cache.history), Baselines(cache)), 100))
+        tell("Baselines.open", best_of(lambda: Baselines(cache).open("main"), 100))
+        tell("History.last_id", best_of(lambda: History(cache.history).last_id(), 100))
+        tell("History.record, of one test", best_of(lambda: history.record(stored, records[0].key), 100))
+        tell(
+            "History.passed_record, of one test", best_of(lambda: history.passed_record(stored, ABSENT), 100)
+        )
+
+
+def judge(what: str, taken_s: float, bar_s: float) -> bool:
+    """Print whether ``what`` was fast enough and return it."""
+    passed = taken_s < bar_s
+    print(f"{'pass' if passed else 'MISS'}: {what} in {taken_s:.2f} s (bar: {bar_s:.0f} s)")
+    return passed
+
+
+def main() -> int:
+    """Measure and return the exit status."""
+    print(f"{platform.python_implementation()} {platform.python_version()}, {MODULES * TESTS} tests")
+    records = [make_record(module, test) for module in range(MODULES) for test in range(TESTS)]
+    with tempfile.TemporaryDirectory() as directory:
+        written_s, loaded_s = measure_large_suite(Path(directory), records)
+        measure_start(Path(directory), records[:STORED_TESTS])
+    fast = [
+        judge("history and baseline written", written_s, WRITTEN_BAR_S),
+        judge("all entries loaded", loaded_s, LOADED_BAR_S),
+    ]
+    return 0 if all(fast) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

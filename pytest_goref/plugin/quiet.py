@@ -1,0 +1,63 @@
+"""Quiet: while a test is executed once more, the user neither sees nor reads what was shown the first time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+_DESCRIPTORS: Final = ((1, "__stdout__"), (2, "__stderr__"))
+
+
+@contextlib.contextmanager
+def quiet(config: pytest.Config) -> Iterator[None]:
+    """Keep warnings, live logs and output that nothing captures from the user."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings(record=True))
+        if config.getoption("capture", None) != "fd":
+            # A stream of another kind in the place of the real one could fail a test that needs its buffer.
+            for descriptor, stream in _DESCRIPTORS:
+                stack.enter_context(_to_nowhere(descriptor, stream))
+        live = config.pluginmanager.get_plugin("logging-plugin")
+        for name in ("log_cli_handler", "log_file_handler"):
+            handler = getattr(live, name, None)
+            if isinstance(handler, logging.Handler):
+                handler.addFilter(_nothing)
+                stack.callback(handler.removeFilter, _nothing)
+        yield
+
+
+@contextlib.contextmanager
+def _to_nowhere(descriptor: int, stream: str) -> Iterator[None]:
+    """Drop what is written to ``descriptor``, by child processes too; ``stream`` buffers for it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = os.dup(descriptor)
+        except OSError:  # closed: nothing is written
+            yield
+            return
+        stack.callback(os.close, kept)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, nowhere)
+        _flush(stream)
+        os.dup2(nowhere, descriptor)
+        stack.callback(os.dup2, kept, descriptor)
+        stack.callback(_flush, stream)
+        yield
+
+
+def _flush(stream: str) -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, or it is closed
+        getattr(sys, stream).flush()
+
+
+def _nothing(_record: logging.LogRecord) -> bool:
+    return False

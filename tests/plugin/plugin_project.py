@@ -1,0 +1,123 @@
+"""A project to run pytest in: plain, or under xdist, in this process or in one of its own.
+
+Test modules that need the fixtures name this module in ``pytest_plugins``.
+
+PYTEST_DONT_REWRITE: they import it as well, before pytest does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import pytest_goref.plugin.controller
+import pytest_goref.plugin.fixture
+import pytest_goref.plugin.start
+import pytest_goref.plugin.worker  # noqa: F401 - pytester unloads what an inner run is the first to import
+from pytest_goref.model import TestKey
+from pytest_goref.store.cache import CacheDirectory
+from pytest_goref.store.history import History, TestResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COUNTS: Final = "--goref-passes=counts"
+"""What inner runs ask for where durations do not matter: it keeps them fast."""
+
+_INI: Final = """
+[pytest]
+addopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:pytest_cov
+"""
+_FOREIGN: Final = ("COV_CORE_", "COVERAGE_PROCESS_", "PYTEST_XDIST_", "PYTHONDONTWRITEBYTECODE")
+
+
+class Project:
+    """A directory with tests in which pytest is run.
+
+    Args:
+        pytester: makes the directory and runs pytest.
+        distribution: the arguments for xdist that every run gets.
+
+    """
+
+    def __init__(self, pytester: pytest.Pytester, distribution: tuple[str, ...] = ()) -> None:
+        self._pytester = pytester
+        self._cache = CacheDirectory(pytester.path / ".goref_cache")
+        self.distribution = distribution
+        self.path = pytester.path
+        self.write({"pytest.ini": _INI})
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files by their names."""
+        for name, text in files.items():
+            file = self.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Change one place of a file."""
+        text = (self.path / name).read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        self.write({name: text.replace(old, new)})
+
+    def run(self, *args: str) -> pytest.RunResult:
+        """Run pytest in this process."""
+        return self._pytester.runpytest_inprocess(*self.distribution, *args)
+
+    def run_apart(self, *args: str) -> pytest.RunResult:
+        """Run pytest in a process of its own, which nothing traces: where process state or time matter."""
+        return self._pytester.runpytest_subprocess(*self.distribution, *args)
+
+    def baseline(self, name: str = "main") -> dict[str, bytes]:
+        """Return the content of every file of a baseline."""
+        return {file.name: file.read_bytes() for file in sorted((self._cache.baselines / name).iterdir())}
+
+    @property
+    def history(self) -> History:
+        """The stored runs."""
+        return History(self._cache.history)
+
+    def last_results(self) -> dict[TestKey, TestResult]:
+        """Return what the history holds of the last run."""
+        last = self.history.last_id()
+        assert last is not None
+        return {result.key: result for result in self.history.results(last)}
+
+    def log(self, name: str = "log.txt") -> list[str]:
+        """Return the lines that tests have appended to a file, and remove it."""
+        file = self.path / name
+        lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
+        file.unlink(missing_ok=True)
+        return lines
+
+
+def closing_line(result: pytest.RunResult) -> str:
+    """Return the one line that ends the summary of the plugin."""
+    lines = [line for line in result.outlines if re.match(r"goref: \d+ (compared|measured)", line)]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let inner interpreters keep compiled modules, and let nothing trace them."""
+    for name in tuple(os.environ):
+        if name.startswith(_FOREIGN):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, clean_environment: None) -> Project:
+    """A project in which pytest runs as it is."""
+    return Project(pytester)
+
+
+@pytest.fixture(params=[(), ("-n0",), ("-n2",)], ids=["plain", "n0", "n2"])
+def distributed(
+    pytester: pytest.Pytester, clean_environment: None, request: pytest.FixtureRequest
+) -> Project:
+    """A project in which pytest runs plain, and under xdist without and with workers."""
+    return Project(pytester, request.param)
