@@ -282,10 +282,8 @@ class Verdict:
 
     Attributes:
         key: the test.
-        outcome: NEW, INCOMPARABLE, INCONCLUSIVE, REGRESSED, OVER_LIMIT, IMPROVED or SAME: the first that
-        applies
-            of over-limit, regressed (at a severity that fails or warns), new, incomparable, inconclusive,
-            improved.
+        outcome: the first that applies of over-limit, regressed (at a severity that fails or warns), new,
+            incomparable, inconclusive, improved, same. Durations of one process are told but decide none.
         findings: everything but SAME, most important first.
         reason: why the whole test is new, incomparable or inconclusive.
 

@@ -48,6 +48,7 @@ _COMPARE: Final[Mapping[Exactness, _Compare]] = {
     Exactness.NOISY: compare_fastest,
 }
 _BAD: Final = (Outcome.REGRESSED, Outcome.OVER_LIMIT)
+_DIRECTED: Final = (Outcome.REGRESSED, Outcome.IMPROVED)
 _EXPLAINING: Final = (Outcome.REGRESSED, Outcome.IMPROVED, Outcome.INCONCLUSIVE)
 _WITHOUT_BASELINE: Final[Mapping[Outcome, Outcome]] = {
     Outcome.REGRESSED: Outcome.OVER_LIMIT,
@@ -239,7 +240,7 @@ def _importance(finding: Finding) -> tuple[int, bool, int, str, str]:
 
 
 def _outcome_of(findings: Iterable[Finding], whole: _Whole | None) -> Outcome:
-    judged = [f for f in findings if f.severity is not Severity.OFF]
+    judged = [f for f in findings if f.severity is not Severity.OFF and not _is_unconfirmed(f)]
     if any(f.outcome is Outcome.OVER_LIMIT and is_failure(f) for f in judged):
         return Outcome.OVER_LIMIT
     found = {f.outcome for f in judged}
@@ -249,6 +250,11 @@ def _outcome_of(findings: Iterable[Finding], whole: _Whole | None) -> Outcome:
         return whole.outcome
     ranked = (Outcome.INCONCLUSIVE, Outcome.OVER_LIMIT, Outcome.IMPROVED)
     return next((outcome for outcome in ranked if outcome in found), Outcome.SAME)
+
+
+def _is_unconfirmed(finding: Finding) -> bool:
+    """Return whether a finding may be noise: it is told, but no verdict rests on it."""
+    return finding.metric.exactness is Exactness.NOISY and finding.outcome in _DIRECTED
 
 
 def _reason_of(findings: Iterable[Finding], outcome: Outcome, whole: _Whole | None) -> str:

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.model import Finding, Group, Outcome, Severity, Verdict
+from pytest_goref.model import Exactness, Finding, Group, Outcome, Severity, Verdict
 from pytest_goref.quantity import Unit, format_quantity
 from pytest_goref.report.terminal import table
 from pytest_goref.report.text import printable, shorten
@@ -134,7 +134,10 @@ def _acceptable(verdict: Verdict) -> bool:
 
 
 def _matters(finding: Finding) -> bool:
-    return finding.severity is not Severity.OFF and finding.outcome is not Outcome.INCOMPARABLE
+    if finding.severity is Severity.OFF or finding.outcome is Outcome.INCOMPARABLE:
+        return False
+    # A faster round may be noise, and asks nothing of anyone.
+    return finding.metric.exactness is not Exactness.NOISY or finding.outcome is not Outcome.IMPROVED
 
 
 def _value(value: int | None, unit: Unit) -> str:

@@ -171,8 +171,11 @@ class Summary:
         return f"goref: nothing was compared: {'; '.join(reasons) or self._nothing_measured()}"
 
     def _title(self, verdict: Verdict) -> str:
-        only_measured = verdict.outcome is Outcome.SAME and not self.reference
-        return f"{verdict.key.nodeid}: {'measured' if only_measured else verdict.outcome.value}"
+        outcome = verdict.outcome.value
+        if verdict.outcome is Outcome.SAME:
+            slower = any(finding.outcome is Outcome.REGRESSED for finding in verdict.findings)
+            outcome = "same work, perhaps slower" if slower else outcome if self.reference else "measured"
+        return f"{verdict.key.nodeid}: {outcome}"
 
     def _partly_incomparable(self) -> list[str]:
         """Return each reason why a metric of tests that were compared otherwise was not, and of how many."""

@@ -58,8 +58,10 @@ CREATE TABLE result (
 _BEYOND_REPAIR: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _TAKEN: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNWRITABLE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
-_MOST_PAGES: Final = 4096
-"""How many free pages (of 4 KiB) one run returns to the file system at most: a bound on its time."""
+_PAGE_BYTES: Final = 16_384
+"""A record takes some KiB, and SQLite puts no part of it on a page with others: small pages would stay half empty."""
+_MOST_PAGES: Final = 1024
+"""How many free pages one run returns to the file system at most: a bound on its time."""
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 
 
@@ -80,7 +82,8 @@ def opened_for_writing(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Con
     """
     with named_errors(path), _connected(str(path), busy_timeout_ms) as connection:
         if not _is_made(connection, path):
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # no effect later
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # this and the next: no effect later
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # with WAL, a crash of the process loses nothing

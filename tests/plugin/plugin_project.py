@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -99,6 +100,12 @@ def closing_line(result: pytest.RunResult) -> str:
     lines = [line for line in result.outlines if re.match(r"goref: \d+ (compared|measured)", line)]
     assert len(lines) == 1, lines
     return lines[0]
+
+
+def junit(project: Project) -> dict[str, ET.Element]:
+    """Return the test cases of the JUnit file ``junit.xml`` by their names."""
+    root = ET.parse(project.path / "junit.xml").getroot()  # noqa: S314 - an inner run has written it
+    return {case.attrib["name"]: case for case in root.iter("testcase")}
 
 
 @pytest.fixture

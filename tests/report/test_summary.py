@@ -227,3 +227,17 @@ def test_odd_names_are_made_safe() -> None:
     odd = Verdict(TestKey("t.py", "test[\x1b]"), Outcome.NEW, (), NOT_NEW)
     lines = render_summary(Summary((odd,), "baseline \x1b", (TestKey("t.py", "\n"),), notes=("\u202e",)), 1)
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_slower_round_is_told_but_not_called_a_regression() -> None:
+    slower = Finding(CPU_TIME, "", Outcome.REGRESSED, WARN, 10_000_000, 12_500_000, TIMING)
+    lines = render_summary(Summary((verdict("slow", Outcome.SAME, slower),), MAIN), 0, 90)
+    assert lines[0] == "tests/test_orders.py::test_slow: same work, perhaps slower"
+    assert lines[-1].endswith("; 0 regressed, 0 improved")
+
+
+def test_a_faster_round_is_told_only_to_those_who_ask() -> None:
+    faster = Finding(CPU_TIME, "", Outcome.IMPROVED, WARN, 12_500_000, 10_000_000, TIMING)
+    summary = Summary((verdict("fast", Outcome.SAME, faster),), MAIN)
+    assert len(render_summary(summary, 0, 90)) == 1
+    assert any("12.5 ms -> 10.0 ms" in line for line in render_summary(summary, 1, 90))

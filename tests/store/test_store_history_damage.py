@@ -100,7 +100,7 @@ def test_a_damaged_database_is_moved_aside_and_told(history: History, path: Path
 
 def test_damage_inside_is_noticed_too(history: History, path: Path) -> None:
     pages = path.read_bytes()
-    path.write_bytes(pages[:4096] + b"\xff" * (len(pages) - 4096))
+    path.write_bytes(pages[:16_384] + b"\xff" * (len(pages) - 16_384))
     assert history.append(RUN, [RESULT]) == 1
     assert len(history.notices) == 1
 

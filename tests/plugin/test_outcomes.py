@@ -1,0 +1,63 @@
+"""Items of every kind end as they do without measuring, and every report of them says the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from plugin_project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytest_plugins = ("plugin_project",)
+
+_EVERY_KIND: Final = Path(__file__).parent / "data" / "every_kind"
+_MEASURED: Final = ("--goref", "--goref-all", "--goref-rounds=1")
+_VARYING: Final = (
+    r'(?<= time=")[\d.]+',
+    r'(?<= timestamp=")[^"]+',
+    r"(?<=pytest-)\d+",
+    r"(?<= at 0x)[0-9a-f]+",
+    r"(?<=\[gw)\d",
+    r"<property name=.hypothesis-statistics[^>]*>",  # it holds times
+)
+
+
+@pytest.fixture
+def every_kind(project: Project) -> Project:
+    """A module with items of every kind."""
+    project.write(
+        {file.name.removesuffix(".txt"): file.read_text(encoding="utf-8") for file in _EVERY_KIND.iterdir()}
+    )
+    return project
+
+
+def _ended(project: Project, run: Callable[..., pytest.RunResult], *args: str) -> tuple[object, str]:
+    """Return the exit status of a run and its JUnit report without what no two runs have in common."""
+    result = run("-p", "no:cacheprovider", "--junitxml=junit.xml", *args)
+    text = (project.path / "junit.xml").read_text(encoding="utf-8")
+    for pattern in _VARYING:
+        text = re.sub(pattern, "", text)
+    return result.ret, text.replace("><", ">\n<")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("-x",),
+        ("--maxfail=3",),
+        ("-Werror",),
+        ("-p", "no:terminal"),
+        ("-p", "no:logging", "--tb=short"),
+        ("-p", "no:unraisableexception", "-p", "no:threadexception"),
+        ("--full-trace", "-k", "not test_fails"),
+    ],
+    ids=" ".join,
+)
+def test_items_of_every_kind_end_as_without_measuring(every_kind: Project, args: tuple[str, ...]) -> None:
+    plain = _ended(every_kind, every_kind.run, *args)
+    assert _ended(every_kind, every_kind.run, *_MEASURED, *args) == plain
