@@ -44,9 +44,10 @@ def subject_of_key(path: tuple[str, ...], key: str) -> str:
     r"""Return the subject of ``key`` in the tracker at ``path``: ``db.query``, or ``/dao/psql:query``.
 
     Different (path, key) pairs give different subjects: in a scope's name ``/``, ``:`` and ``\`` are escaped
-    with a backslash, and a root key that looks like a scoped one is written after an empty scope, ``/:key``.
+    with a backslash, and a root key that is empty or looks like a scoped one is written after an empty scope,
+    ``/:key``.
     """
     if path:
         escaped = (part.replace("\\", "\\\\").replace("/", "\\/").replace(":", "\\:") for part in path)
         return f"/{'/'.join(escaped)}:{key}"
-    return f"/:{key}" if key.startswith("/") and ":" in key else key
+    return f"/:{key}" if not key or (key.startswith("/") and ":" in key) else key

@@ -149,17 +149,19 @@ class ItemMeasurement:
     def _warm(self, execute: Execute) -> Record:
         collected = Collected()
         plan, first = self.plan, self._first
+        wanted = [name for name in plan.request.passes if name not in plan.skipped]
+        taken = {name: take for name, take in PASSES.items() if name in wanted}
         context = PassContext(
             execute=execute,
             tools=self._tools,
             collected=collected,
             first_ns=first.round.wall_ns if first.round else 0,
             rounds=plan.request.rounds,
-            count_refs=COUNTS in plan.request.passes,
+            count_refs=COUNTS in taken,
+            timed=TIME in taken,
         )
-        for name, take in PASSES.items():
-            if name in plan.request.passes and name not in plan.skipped:
-                take(context)
+        for name, take in taken.items():
+            take(context)
         return self._made(Mode.WARM, collected)
 
     def _cold(self, *problems: Problem) -> Record:

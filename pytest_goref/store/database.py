@@ -59,7 +59,7 @@ _BEYOND_REPAIR: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB
 _TAKEN: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNWRITABLE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 _PAGE_BYTES: Final = 16_384
-"""A record takes some KiB, and SQLite puts no part of it on a page with others: small pages would stay half empty."""
+"""A record takes some KiB, and SQLite puts only whole ones together: smaller pages would stay half empty."""
 _MOST_PAGES: Final = 1024
 """How many free pages one run returns to the file system at most: a bound on its time."""
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")

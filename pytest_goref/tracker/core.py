@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def _exact_str(text: str, what: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a str, got {type(text).__name__}; convert it with str()")
-    return str.__str__(text)  # keys of a subclass could compare as they please
+    return str.__str__(text)
 
 
 class Tracker:
@@ -94,8 +94,11 @@ class Tracker:
         child._parent = self
         return self._children.setdefault(name, child)
 
-    def _open_ledger(self, key: str) -> Ledger:
-        return self._ledgers.setdefault(key, Ledger(key, self._clock_ns, self._warned))
+    def _ledger_of(self, key: str) -> Ledger:
+        """Return the ledger of any valid key, made on first use."""
+        key = _exact_str(key, "the key of a reference")
+        ledgers = self._ledgers
+        return ledgers.get(key) or ledgers.setdefault(key, Ledger(key, self._clock_ns, self._warned))
 
     def ref(self, key: str) -> Ref:
         """Begin a use of ``key``; end it with ``deref()`` or use it as a context manager.
@@ -106,12 +109,12 @@ class Tracker:
         """
         if not switch.on:
             return UNCOUNTED
-        if type(key) is not str:
-            key = _exact_str(key, "the key of a reference")
         try:
             ledger = self._ledgers[key]
-        except KeyError:
-            ledger = self._open_ledger(key)
+        except (KeyError, TypeError):
+            ledger = self._ledger_of(key)
+        if ledger.key is not key and type(key) is not str:  # another type may compare as it pleases
+            ledger = self._ledger_of(key)
         log = ledger.log
         if len(log) > ledger.limit:
             ledger.absorb()
@@ -156,7 +159,7 @@ class Tracker:
             try:
                 ledger = self._ledgers[key]
             except KeyError:
-                ledger = self._open_ledger(key)
+                ledger = self._ledger_of(key)
             log = ledger.log
             if len(log) > ledger.limit:
                 ledger.absorb()

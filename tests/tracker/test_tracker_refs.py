@@ -222,6 +222,21 @@ def test_other_keys_are_refused_in_one_line(tracker: goref.Tracker, key: Any) ->
     assert not tracker.snapshot().keys()
 
 
+def test_a_key_that_is_refused_does_not_count_for_one_that_it_equals(tracker: goref.Tracker) -> None:
+    class Chameleon:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return hash("key")
+
+    key: Any = Chameleon()
+    tracker.ref("key").deref()
+    with pytest.raises(TypeError, match="got Chameleon"):
+        tracker.ref(key)
+    assert tracker.snapshot()["key"] == entry.Entry((0, 1, 0, 0, 0), {0: 1})
+
+
 @pytest.mark.usefixtures("disabled")
 def test_while_disabled_one_object_does_nothing(tracker: goref.Tracker) -> None:
     assert not goref.is_enabled()
