@@ -134,14 +134,17 @@ def _open_baseline(text: str, baselines: Baselines, path: Path) -> Reference:
 
 
 def check_readable(reference: Reference) -> None:
-    """Read every entry once, so that damage is found before the first test and not after the last.
+    """Read a baseline whole, or which tests a run has, so that damage is found before the first test.
 
     Raises:
-        BaselineError: a file is damaged.
+        BaselineError: a file or an entry is damaged.
         HistoryError: the history is damaged.
 
     """
-    collections.deque(reference.tests(), maxlen=0)
+    tests = reference.tests()
+    if isinstance(reference, BaselineReference):
+        tests = filter(reference.get, tests)
+    collections.deque(tests, maxlen=0)
 
 
 def check_saveable(name: str, cache: CacheDirectory) -> None:
