@@ -1,9 +1,9 @@
 """What a plugin that is off adds to the start of pytest, beside the peers that are installed.
 
 Run it with the interpreter in question: ``python bench/startup.py``. Every run is a fresh process that
-executes one empty test; the runs of all plugins take turns, so that a busy machine slows all of them alike. A
-plugin is loaded alone and compared with one that is empty: finding a plugin by its name costs pytest a search,
-which is not the plugin's. It exits with 1 when the bar is missed.
+executes one empty test; the runs of all plugins take turns, so that a busy machine slows all of them alike.
+A plugin is loaded alone and compared with one that is empty: finding a plugin by its name costs pytest a
+search, which is not the plugin's. It exits with 1 when the bar is missed.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class ItemMeasurement:
             count_refs=COUNTS in taken,
             timed=TIME in taken,
         )
-        for name, take in taken.items():
+        for take in taken.values():
             take(context)
         return self._made(Mode.WARM, collected)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_goref.metrics import REFS
 from pytest_goref.model import Measurements, Metric, Problem, ProblemKind, Round, Samples, Visit
 from pytest_goref.plugin.region import Execution, Iterations, Region
 from pytest_goref.profilers import Profiler, ProfilerUnavailableError
@@ -25,7 +26,8 @@ _SECOND_NS: Final = 1_000_000_000
 _WARM_UPS: Final = 2
 _ROUNDS: Final = 20
 _TIME_LIMIT_NS: Final = _SECOND_NS
-_COUNTED_ROUNDS: Final = 5
+_COUNTED: Final = 9
+"""How many executions count refs where that is cheap: the two that count calls, the warm-ups, five rounds."""
 _CHEAP_NS: Final = _SECOND_NS // 2
 _FROZEN_AT_START: Final = gc.get_freeze_count()
 """CPython 3.12 begins with some hundred objects that it froze itself."""
@@ -74,6 +76,15 @@ class Collected:
         """Add problems, each text once."""
         self.problems.extend(problem for problem in problems if problem not in self.problems)
 
+    def times(self, metric: Metric) -> int:
+        """Return how many executions have measured ``metric``."""
+        return len(self._executions.get(metric, ()))
+
+    @property
+    def varies(self) -> bool:
+        """Whether executions have counted differently."""
+        return any(len(samples) > 1 for by in self.measurements().values() for samples in by.values())
+
     def measurements(self) -> Measurements:
         """Return samples by metric and subject; a subject that an execution did not see counts zero there."""
         return {metric: _samples(executions) for metric, executions in self._executions.items()}
@@ -116,16 +127,15 @@ class PassContext:
     count_refs: bool
     timed: bool
 
-    def run(
-        self, *profilers: Profiler, iterations: Iterations | None = None, count_refs: bool = True
-    ) -> Execution:
+    def run(self, *profilers: Profiler, iterations: Iterations | None = None) -> Execution:
         """Execute once; refs are counted outermost, so that their snapshots are not part of a time.
 
         Raises:
             NotRepeatableError: the test failed.
 
         """
-        if count_refs and self.count_refs:
+        # No oftener: a test that accumulates would count more whenever there is time for more rounds.
+        if self.count_refs and self.collected.times(REFS) < _COUNTED:
             profilers = (self.tools.refs, *profilers)
         execution = self.execute(Region(profilers, iterations, self.tools.clock))
         if execution.failure:
@@ -160,9 +170,7 @@ def time_pass(context: PassContext) -> None:
             context.collected.add(replace(execution, round=None))
         began_ns, taken = clock.wall_ns(), 0
         while taken < _rounds_wanted(context, clock.wall_ns() - began_ns):
-            # A test that accumulates would count more on a day on which there is time for more rounds.
-            count_refs = taken < _COUNTED_ROUNDS
-            context.collected.add(context.run(profiler, iterations=iterations, count_refs=count_refs))
+            context.collected.add(context.run(profiler, iterations=iterations))
             taken += 1
 
 
@@ -195,14 +203,16 @@ def _quiet_garbage_collector() -> Iterator[None]:
 
 
 def counts_pass(context: PassContext) -> None:
-    """Count refs and calls, twice when that is cheap, and refs in more executions.
+    """Count refs and calls, twice when that is cheap, and in more executions where no others follow.
 
     Two executions often agree by chance although the counts of a test vary; it must not fail for that.
     """
     cheap = context.first_ns < _CHEAP_NS
     _count_calls(context, times=2 if cheap else 1)
-    if cheap and not context.timed:  # else warm-ups and rounds show as much
-        for _ in range(_WARM_UPS + _COUNTED_ROUNDS):
+    if cheap and context.collected.varies:
+        _count_calls(context, times=_COUNTED - 2)
+    elif cheap and not context.timed:
+        for _ in range(_COUNTED - 2):
             context.collected.add(context.run())
 
 

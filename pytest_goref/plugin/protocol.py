@@ -11,7 +11,6 @@ sections and its stash as a whole, and the exceptions a unittest item collects (
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ import pytest
 from pytest_goref.plugin.quiet import quiet
 
 if TYPE_CHECKING:
+    import contextlib
+
     from pytest_goref.plugin.region import Execution, Region
 
 _When = Literal["setup", "call", "teardown"]

@@ -1,4 +1,4 @@
-"""Quiet: while a test is executed once more, the user neither sees nor reads what was shown the first time."""
+"""Quiet: what a test shows is shown once, however often it is executed."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_goref.compare.rules import Rules, parse_limits, parse_rule
 from pytest_goref.errors import InvalidValueError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MARKERS: Final = ("profile", "goref")
 """The marker that asks for measuring, and its alias."""
 _SHOWN_CHARACTERS: Final = 80
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def read_settings(config: pytest.Config) -> Settings:
     for given in (_ini, _option):
         for severity in (Severity.WARN, Severity.FAIL):
             texts, place = given(config, severity.value)
-            rules = rules.with_changes((severity, _parse(parse_rule, text, place)) for text in texts or ())
+            rules = _with_rules(rules, severity, texts or (), place)
     return Settings(
         rootdir=config.rootpath,
         save=_not_empty(config, "save", "the name of a baseline"),
@@ -112,12 +113,21 @@ def _either(config: pytest.Config, name: str, default: object = None) -> tuple[A
     return default, ""
 
 
-def _parse(parse: Any, text: object, place: str) -> Any:  # noqa: ANN401 - returns what the parser returns
+def _parse(parse: Callable[[Any], _T], text: object, place: str) -> _T:
     """Return ``parse(text)``; a wrong value is reported with its place in front."""
     try:
         return parse(text)
     except InvalidValueError as error:
         raise InvalidValueError(f"{place}: {error}") from None
+
+
+def _with_rules(rules: Rules, severity: Severity, texts: Iterable[str], place: str) -> Rules:
+    """Return ``rules`` changed by what ``texts`` say."""
+
+    def changed(texts: Iterable[str]) -> Rules:
+        return rules.with_changes((severity, parse_rule(text)) for text in texts)
+
+    return _parse(changed, texts, place)
 
 
 def _not_empty(config: pytest.Config, name: str, needed: str) -> str:
@@ -219,8 +229,7 @@ def _with_arguments(request: Request, arguments: dict[str, Any]) -> Request:
     rules = request.rules
     for severity in (Severity.WARN, Severity.FAIL):
         texts = _named(severity.value, _rule_texts, arguments.pop(severity.value, ()))
-        changes = [(severity, _named(severity.value, parse_rule, text)) for text in texts]
-        rules = rules.with_changes(changes)
+        rules = _with_rules(rules, severity, texts, f"{severity.value}=")
     if "leaks" in arguments:
         severity = _named("leaks", _severity, arguments.pop("leaks"))
         rule = "leaks:off" if severity is Severity.OFF else "leaks:0"
@@ -228,7 +237,7 @@ def _with_arguments(request: Request, arguments: dict[str, Any]) -> Request:
     return replace(request, limits=limits, rules=rules)
 
 
-def _named(name: str, parse: Any, value: object) -> Any:  # noqa: ANN401 - returns what the parser returns
+def _named(name: str, parse: Callable[[Any], _T], value: object) -> _T:
     """Return ``parse(value)``; a wrong value is reported with the argument's name in front."""
     return _parse(parse, value, f"{name}=")
 

@@ -175,7 +175,7 @@ def _moved(finding: Finding) -> str:
 
 def _calls(verdict: Verdict) -> list[str]:
     calls = [f for f in verdict.findings if f.metric.group is Group.CALLS and f not in verdict.failures]
-    changed = sorted((f for f in calls if f.outcome in _CHANGED), key=_size)
+    changed = sorted((f for f in calls if f.outcome in _CHANGED), key=_explaining)
     unknown = [printable(f.reason) for f in calls if f.outcome is Outcome.INCOMPARABLE]
     if not changed:
         return unknown
@@ -183,9 +183,10 @@ def _calls(verdict: Verdict) -> list[str]:
     return ["calls that changed:", *shown, *_more(len(changed) - len(shown))]
 
 
-def _size(finding: Finding) -> tuple[int, bool, str]:
+def _explaining(finding: Finding) -> tuple[bool, int, str]:
+    """Return what sorts calls: those that grew explain more work, the most first; then what was saved."""
     delta = (finding.after or 0) - (finding.before or 0)
-    return -abs(delta), delta < 0, finding.subject
+    return delta < 0, -abs(delta), finding.subject
 
 
 def _more(hidden: int) -> list[str]:

@@ -60,7 +60,9 @@ def test_unchanged_code_passes(distributed: Project) -> None:
     assert distributed.run(COUNTS, "--goref-save=main").ret == 0
     result = distributed.run(COUNTS, "--goref-compare=main")
     result.assert_outcomes(passed=3)
-    assert closing_line(result).startswith("goref: 3 compared, 0 new, 0 missing, 0 incomparable, 0 inconclusive; 0 r")
+    assert closing_line(result).startswith(
+        "goref: 3 compared, 0 new, 0 missing, 0 incomparable, 0 inconclusive; 0 r"
+    )
 
 
 def test_one_more_query_fails_the_test(distributed: Project) -> None:
