@@ -17,6 +17,7 @@ from pytest_goref.plugin.selection import Scope, Selection
 from pytest_goref.plugin.telling import summarize
 from pytest_goref.report.summary import Saved
 from pytest_goref.report.terminal import render_summary
+from pytest_goref.report.text import printable
 from pytest_goref.store.baseline import Baselines
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, RunInfo, TestResult
@@ -34,12 +35,14 @@ class Purpose:
     Attributes:
         settings: of the session.
         reference: what is compared with, None when nothing is.
+        accepted: every test that has an entry there; read once, as files may change while tests run.
         selection: which tests were collected; filled while they are.
 
     """
 
     settings: Settings
     reference: Reference | None
+    accepted: tuple[TestKey, ...]
     selection: Selection
 
 
@@ -55,6 +58,7 @@ class Controller:
         self._purpose = purpose
         self._results = Results()
         self._notes: list[str] = []
+        self._errors: list[str] = []
         self._saved: Saved | None = None
         self._missing: tuple[TestKey, ...] = ()
         self._scope = Scope((), "")
@@ -87,17 +91,15 @@ class Controller:
         if self._missing and self._purpose.settings.strict and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._purpose.settings.save:
-            self._guarded(self._save, session, fatal=True)
+            self._save_or_fail(session)
         if self._results.by_key:
-            self._guarded(self._remember, session, fatal=False)
+            self._remember_if_possible(session)
 
     def _find_missing(self) -> tuple[TestKey, ...]:
         """Return the tests that are accepted, were looked for, and are gone or no longer marked."""
-        reference, selection = self._purpose.reference, self._purpose.selection
-        if reference is None:
-            return ()
+        selection = self._purpose.selection
         missing = []
-        for key in reference.tests():
+        for key in self._purpose.accepted:
             looked_for = (
                 not self._scope.narrowed and self._scope.covers(key.path) and key.path not in selection.unread
             )
@@ -107,16 +109,23 @@ class Controller:
                 missing.append(key)
         return tuple(missing)
 
-    def _guarded(self, write: Any, session: pytest.Session, *, fatal: bool) -> None:  # noqa: ANN401 - a bound method
-        """Write; what goes wrong is told, and fails the session when the user asked for it."""
+    def _save_or_fail(self, session: pytest.Session) -> None:
+        """Save, which the user has asked for; when that is not possible the session fails."""
         try:
-            write(session)
-        except GorefError as error:
-            self._notes.append(str(error))
-            if fatal and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            self._save()
+        except (GorefError, OSError) as error:
+            self._errors.append(f"baseline {self._purpose.settings.save} was not saved: {error}")
+            if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
-    def _save(self, _session: pytest.Session) -> None:
+    def _remember_if_possible(self, session: pytest.Session) -> None:
+        """Add the run to the history; when that is not possible the user is told."""
+        try:
+            self._remember(session)
+        except (GorefError, OSError) as error:
+            self._notes.append(f"this run is not in the history: {error}")
+
+    def _save(self) -> None:
         """Merge what passed into the baseline."""
         name = self._purpose.settings.save
         baselines = Baselines(CacheDirectory(self._purpose.settings.cache))
@@ -161,5 +170,7 @@ class Controller:
             return
         summary = summarize(self._results, self._purpose, self._missing, self._saved, tuple(self._notes))
         lines = render_summary(summary, config.get_verbosity(), config.get_terminal_writer().fullwidth)
+        for error in self._errors:  # however quiet the session is: they are why it fails
+            terminalreporter.write_line(f"goref: {printable(error)}", red=True)
         for line in lines:
             terminalreporter.write_line(line)

@@ -29,7 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers and, when the session measures, start it."""
     config.addinivalue_line("markers", _MARKER)
     config.addinivalue_line("markers", "goref(...): the same as profile(...) (pytest-goref).")
-    if is_on(config):
+    try:
+        on = is_on(config)
+    except (ValueError, pytest.UsageError) as error:  # pytest does not say of which ini value
+        raise pytest.UsageError(f"goref: ini value goref: {error}") from None
+    if on:
         from pytest_goref.plugin.start import start  # noqa: PLC0415 - not needed when off
 
         start(config)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import pytest
+
 from pytest_goref.compare.rules import Rules, parse_limits, parse_rule
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.model import Limit, Severity
@@ -14,8 +16,6 @@ from pytest_goref.report.text import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 MARKERS: Final = ("profile", "goref")
 """The marker that asks for measuring, and its alias."""
@@ -102,7 +102,11 @@ def _option(config: pytest.Config, name: str) -> tuple[Any, str]:
 
 
 def _ini(config: pytest.Config, name: str) -> tuple[Any, str]:
-    return config.getini(f"goref_{name}"), f"ini value goref_{name}"
+    place = f"ini value goref_{name}"
+    try:
+        return config.getini(f"goref_{name}"), place
+    except (ValueError, pytest.UsageError) as error:  # pytest does not say of which value
+        raise InvalidValueError(f"{place}: {error}") from None
 
 
 def _either(config: pytest.Config, name: str, default: object = None) -> tuple[Any, str]:

@@ -34,7 +34,8 @@ def start(config: pytest.Config) -> None:
         if worker is not None:
             settings = replace(settings, compare=worker.get("goref_compare", settings.compare))
         reference = _open(settings, config, check=worker is None)
-    except GorefError as error:
+        accepted = tuple(reference.tests()) if reference is not None and worker is None else ()
+    except (GorefError, OSError) as error:
         raise pytest.UsageError(f"goref: {error}") from None
     plugin_files = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
     calls = CallsProfiler(settings.rootdir, filter(None, plugin_files))
@@ -46,7 +47,7 @@ def start(config: pytest.Config) -> None:
     register(items, "goref-items")
     register(SelectionHooks(settings, selection), "goref-selection")
     if worker is None:
-        register(Controller(Purpose(settings, reference, selection)), "goref-controller")
+        register(Controller(Purpose(settings, reference, accepted, selection)), "goref-controller")
     else:
         register(WorkerHooks(selection), "goref-worker")
 

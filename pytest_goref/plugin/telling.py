@@ -33,7 +33,7 @@ def summarize(
 
     """
     reference = purpose.reference
-    known = set(reference.tests()) if reference else set(results.by_key)
+    known = set(purpose.accepted) if reference else set(results.by_key)
     outcomes = Counter(result.outcome for result in results.by_key.values() if result.verdict is None)
     left_out = known - set(results.by_key) - set(missing)
     return Summary(

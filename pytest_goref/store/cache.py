@@ -80,6 +80,24 @@ class CacheDirectory:
             ) from error
         return self.root
 
+    def check_writable(self, directory: Path) -> None:
+        """Make sure that files can be written in ``directory``, which is below this one and need not exist.
+
+        Raises:
+            CacheError: they cannot, or the cache directory cannot be made.
+
+        """
+        self.ensure()
+        for wanted in (self.locks, directory):
+            existing = next(d for d in (wanted, *wanted.parents) if os.path.lexists(d))
+            try:
+                with tempfile.TemporaryFile(dir=existing):
+                    pass
+            except OSError as error:
+                raise CacheError(
+                    f"{existing}: cannot write: {reason(error)}: make the directory writable"
+                ) from error
+
     def _make(self) -> None:
         """Make the directory with its files in one step: no other process ever sees half of it."""
         temporary = Path(tempfile.mkdtemp(prefix=".goref-", suffix=".tmp", dir=self.root.parent))

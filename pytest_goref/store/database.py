@@ -101,7 +101,7 @@ def opened_for_reading(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Con
         HistoryError: it is damaged, locked, of a newer version or of another program.
 
     """
-    if not path.exists():
+    if _is_missing(path):
         yield None
         return
     try:
@@ -208,6 +208,17 @@ def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
     if version != SCHEMA_VERSION and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise HistoryError(f"{path}: the database of another program: move it away")
     return bool(version == SCHEMA_VERSION)
+
+
+def _is_missing(path: Path) -> bool:
+    """Return whether there is no ``path``; of one that may not be looked at, SQLite says why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _primary_code(error: sqlite3.Error) -> int:

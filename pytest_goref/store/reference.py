@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -125,12 +126,17 @@ def _open_baseline(text: str, baselines: Baselines, path: Path) -> Reference:
     try:
         named = baselines.exists(validate_name(text))
     except InvalidValueError as error:
-        if not path.exists():
+        if not _exists(path):
             raise InvalidValueError(f"{error}; and there is no file of that name") from None
         named = False
-    if not named and path.exists():
+    if not named and _exists(path):
         return BaselineReference(open_file(path), f"file {text}", str(path.absolute()))
     return BaselineReference(baselines.open(text), f"baseline {text}", text)
+
+
+def _exists(path: Path) -> bool:
+    """Return whether ``path`` is there; one that may not be looked at, or is too long for a path, is not."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises
 
 
 def check_readable(reference: Reference) -> None:
@@ -153,10 +159,10 @@ def check_saveable(name: str, cache: CacheDirectory) -> None:
     Raises:
         InvalidValueError: the name is illegal.
         BaselineError: the baseline that is there is damaged, so that saving would lose entries.
-        CacheError: the cache directory cannot be written.
+        CacheError: the cache directory, or the directory of the baseline, cannot be written.
 
     """
     baselines = Baselines(cache)
     if baselines.exists(validate_name(name)):
         check_readable(BaselineReference(baselines.open(name), name, name))
-    cache.ensure()
+    cache.check_writable(cache.baselines / name)

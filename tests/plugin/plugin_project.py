@@ -18,12 +18,13 @@ import pytest_goref.plugin.controller
 import pytest_goref.plugin.fixture
 import pytest_goref.plugin.start
 import pytest_goref.plugin.worker  # noqa: F401 - pytester unloads what an inner run is the first to import
-from pytest_goref.model import TestKey
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, TestResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pytest_goref.model import TestKey
 
 COUNTS: Final = "--goref-passes=counts"
 """What inner runs ask for where durations do not matter: it keeps them fast."""
@@ -49,14 +50,20 @@ class Project:
         self._cache = CacheDirectory(pytester.path / ".goref_cache")
         self.distribution = distribution
         self.path = pytester.path
+        self._written = 0
         self.write({"pytest.ini": _INI})
 
     def write(self, files: Mapping[str, str]) -> None:
         """Write files by their names."""
+        self._written += 1
+        written_at = (
+            1_000_000_000 + self._written
+        )  # or a change of equal length could be missed within a second
         for name, text in files.items():
             file = self.path / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
+            os.utime(file, (written_at, written_at))
 
     def replace(self, name: str, old: str, new: str) -> None:
         """Change one place of a file."""

@@ -1,4 +1,4 @@
-"""What a user writes wrong costs one line that says what, where and what to write; never a traceback of ours."""
+"""What a user writes wrong costs one line that says what, where and what to write instead."""
 
 from __future__ import annotations
 
@@ -128,6 +128,12 @@ def refusal(result: pytest.RunResult) -> str:
     return line.removeprefix("ERROR: goref: ")
 
 
+def set_ini(project: Project, lines: str) -> None:
+    """Add ``lines`` to the ini file."""
+    file = project.path / "pytest.ini"
+    file.write_text(f"{file.read_text(encoding='utf-8')}{lines}\n", encoding="utf-8")
+
+
 def short(text: object) -> str:
     """Return a readable id."""
     return ascii(text)[1:-1][:40]
@@ -143,3 +149,203 @@ def test_a_malformed_rule_is_refused(marked: Project, rule: str, option: str) ->
     assert line.endswith("; write for example counts:0, calls:5%+8, durations:10% or calls:off")
     assert len(line) < 400
     assert not (marked.path / ".goref_cache").exists()
+
+
+@pytest.mark.parametrize("rule", [rule for rule in _RULES if rule.strip()], ids=short)
+def test_a_malformed_rule_in_the_ini_file_is_refused(marked: Project, rule: str) -> None:
+    set_ini(marked, f"goref_fail =\n    calls:off\n    {rule}")
+
+    line = refusal(marked.run("--goref"))
+
+    assert line.startswith("ini value goref_fail: rule ")
+    assert _RULES[rule] in line
+    assert not (marked.path / ".goref_cache").exists()
+
+
+@pytest.mark.parametrize("rule", ["durations:10%", "wall_time:1ms", "cpu_time:50%+1s"])
+def test_durations_are_refused_as_a_reason_to_fail(marked: Project, rule: str) -> None:
+    set_ini(marked, f"goref_warn = {rule}")
+    marked.run("--goref", COUNTS).assert_outcomes(passed=1)
+
+    line = refusal(marked.run(f"--goref-fail={rule}"))
+
+    assert line.startswith(f"--goref-fail: rule '{rule}': durations of one run cannot fail a test")
+    assert 'set an absolute limit with max_duration="50ms"' in line
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--goref-save="], "--goref-save: needs the name of a baseline"),
+        (["--goref-save= "], "--goref-save: needs the name of a baseline"),
+        (["--goref-compare="], "--goref-compare: needs the name of a baseline, last, run:N or a file"),
+        (["--goref-compare= "], "--goref-compare: needs the name of a baseline, last, run:N or a file"),
+        (["--goref", "--goref-passes="], "--goref-passes: '' is not a pass; known: counts, time"),
+        (["--goref", "--goref-passes=foo"], "--goref-passes: 'foo' is not a pass; known: counts, time"),
+        (
+            ["--goref", "--goref-passes=counts,foo"],
+            "--goref-passes: 'foo' is not a pass; known: counts, time",
+        ),
+        (["--goref", "--goref-passes=counts,"], "--goref-passes: '' is not a pass; known: counts, time"),
+        *(
+            (
+                ["--goref", f"--goref-rounds={text}"],
+                f"--goref-rounds: '{text}' is not a number of rounds: auto",
+            )
+            for text in ("0", "-1", "1.5", "many", "10001", "", "\u0665", "1e3", "0x10")
+        ),
+        (["--goref", "--goref-rounds=" + "9" * 5000], "--goref-rounds: '99999"),
+        (["--goref-rounds=0", "--goref-strict"], "--goref-rounds: '0' is not a number of rounds"),
+    ],
+    ids=short,
+)
+def test_a_wrong_option_is_refused(marked: Project, args: list[str], expected: str) -> None:
+    line = refusal(marked.run(*args))
+
+    assert line.startswith(expected)
+    assert len(line) < 200
+    assert not (marked.path / ".goref_cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("goref", "perhaps", "invalid truth value 'perhaps'"),
+        ("goref_strict", "perhaps", "invalid truth value 'perhaps'"),
+        ("goref_all", "2", "invalid truth value '2'"),
+        ("goref_rounds", "0", "'0' is not a number of rounds: auto, or a whole number from 1 to 10000"),
+        ("goref_rounds", "", "'' is not a number of rounds: auto, or a whole number from 1 to 10000"),
+        ("goref_passes", "cpu", "'cpu' is not a pass; known: counts, time"),
+        ("goref_passes", "", "'' is not a pass; known: counts, time"),
+    ],
+)
+def test_a_wrong_ini_value_is_refused(marked: Project, name: str, value: str, expected: str) -> None:
+    set_ini(marked, f"{name} = {value}")
+
+    switch = () if name == "goref" else ("--goref",)
+    assert refusal(marked.run(*switch)) == f"ini value {name}: {expected}"
+    assert marked.run("--no-goref").ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("option", ["--goref-save", "--goref-compare"])
+def test_an_option_without_its_value_is_refused(marked: Project, option: str) -> None:
+    result = marked.run(option)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*error: argument {option}: expected one argument"])
+
+
+def test_the_command_line_wins_over_a_wrong_ini_value(marked: Project) -> None:
+    set_ini(marked, "goref_rounds = 0\ngoref_passes = cpu")
+
+    assert closing_line(marked.run("--goref", COUNTS, "--goref-rounds=1")) == "goref: 1 measured"
+
+
+def test_wrong_values_are_refused_once_under_xdist(marked: Project) -> None:
+    result = marked.run("-n2", "--goref", "--goref-rounds=0")
+
+    assert refusal(result).startswith("--goref-rounds: '0' is not a number of rounds")
+
+
+@pytest.mark.parametrize("arguments", _MARKERS, ids=short)
+def test_a_wrong_marker_is_an_error_of_its_test(project: Project, arguments: str) -> None:
+    project.write({"test_it.py": dedented(_GOOD_AND).replace("{arguments}", arguments)})
+
+    result = project.run("--goref", COUNTS)
+
+    result.assert_outcomes(passed=1, errors=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (line,) = (line for line in result.outlines if line.startswith("test_it.py::test_wrong: "))
+    assert line.startswith("test_it.py::test_wrong: @pytest.mark.profile: ")
+    assert _MARKERS[arguments] in line
+    assert len(line) < 400
+    assert closing_line(result) == "goref: 1 measured"
+    assert "Traceback" not in result.stdout.str()
+    assert "Evil" not in result.stdout.str()
+
+
+def test_a_wrong_marker_names_the_place_it_is_read_from(project: Project) -> None:
+    project.write(
+        {
+            "test_it.py": dedented("""
+                import pytest
+
+                pytestmark = pytest.mark.goref(bogus_of_module=1)
+
+                class TestIt:
+                    pytestmark = pytest.mark.goref(bogus_of_class=1)
+
+                    def test_of_class(self):
+                        pass
+
+                    @pytest.mark.profile(rounds=2)
+                    def test_of_function(self):
+                        pass
+
+                def test_of_module():
+                    pass
+            """).replace("\n            ", "\n")
+        }
+    )
+
+    result = project.run("--goref", COUNTS)
+
+    result.assert_outcomes(passed=1, errors=2)
+    start = "@pytest.mark.goref: unknown argument"
+    result.stdout.fnmatch_lines(
+        [
+            f"test_it.py::TestIt::test_of_class: {start} 'bogus_of_class'; known: *",
+            f"test_it.py::test_of_module: {start} 'bogus_of_module'; known: *",
+        ]
+    )
+
+
+def test_a_wrong_marker_is_an_error_of_its_test_under_xdist(project: Project) -> None:
+    project.write({"test_it.py": dedented(_GOOD_AND).replace("{arguments}", "bogus=1")})
+
+    result = project.run_apart("-n2", "--goref", COUNTS)
+
+    result.assert_outcomes(passed=1, errors=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["test_it.py::test_wrong: @pytest.mark.profile: unknown argument 'bogus'; *"])
+    assert closing_line(result) == "goref: 1 measured"
+
+
+def test_a_wrong_marker_does_not_reach_a_baseline(project: Project) -> None:
+    project.write({"test_it.py": dedented(_GOOD_AND).replace("{arguments}", "rounds=0")})
+
+    result = project.run("--goref-save=main", COUNTS)
+
+    assert closing_line(result) == "goref: 1 measured, saved to main: 1 entry written, 0 unchanged"
+    assert [key.name for key in project.last_results()] == ["test_good"]
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        ("goref.ref(5)", "TypeError: the key of a reference must be a str, got int; convert it with str()"),
+        ("goref.ref(None)", "TypeError: the key of a reference must be a str, got NoneType; *"),
+        ("goref.ref(b'db.query')", "TypeError: the key of a reference must be a str, got bytes; *"),
+        ("goref.snapshot()['nothing']", "KeyError: 'nothing'"),
+        ("goref.measure(5)", "TypeError: 'int' object is not callable"),
+    ],
+)
+def test_misuse_of_the_fixture_fails_the_test_itself(project: Project, use: str, expected: str) -> None:
+    code = """
+        import pytest
+
+        @pytest.mark.profile
+        def test_misuse(goref):
+            USE
+
+        @pytest.mark.profile
+        def test_good(goref):
+            goref.ref("db.query").deref()
+    """
+    project.write({"test_it.py": code.replace("\n        ", "\n").replace("USE", use)})
+
+    result = project.run("--goref", COUNTS)
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines_random([f">       {use}", f"E  *{expected}"])
+    assert closing_line(result) == "goref: 1 measured (not measured: 1 failed)"

@@ -1,4 +1,4 @@
-"""Without ``--goref`` there is no file, no process, no profiler, no heavy import and no opinion on markers."""
+"""Without ``--goref`` there is no file, no process, no profiler, no heavy import, and no check of markers."""
 
 from __future__ import annotations
 
