@@ -75,7 +75,7 @@ def test_durations_are_told_and_never_fail(project: CliCache) -> None:
     project.save("main", record("a.py::test_1", timed=visit(1_000_000)))
     project.run(passed(record("a.py::test_1", timed=visit(5_000_000))))
     said = project.goref("compare", "main", "last")
-    assert said.lines[0] == "a.py::test_1: regressed"
+    assert said.lines[0] == "a.py::test_1: same work, perhaps slower"
     assert "cpu_time" in said.lines[1]
     assert said.status == 0
     assert project.goref("compare", "main", "last", "--fail", "durations:10%").refusal == (

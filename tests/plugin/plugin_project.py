@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Final
 
@@ -74,6 +75,15 @@ class Project:
     def run(self, *args: str) -> pytest.RunResult:
         """Run pytest in this process."""
         return self._pytester.runpytest_inprocess(*self.distribution, *args)
+
+    def run_untraced(self, *args: str) -> pytest.RunResult:
+        """Run pytest in this process and let nothing, such as coverage, trace it: else nothing is timed."""
+        trace = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return self.run(*args)
+        finally:
+            sys.settrace(trace)
 
     def run_apart(self, *args: str) -> pytest.RunResult:
         """Run pytest in a process of its own, which nothing traces: where process state or time matter."""

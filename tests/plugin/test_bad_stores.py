@@ -298,11 +298,8 @@ def test_what_the_format_does_not_say_is_kept(saved: Project) -> None:
 
 def test_a_baseline_that_is_damaged_meanwhile_stays_and_fails_the_session(saved: Project) -> None:
     file = baseline_file(saved)
-    saved.write(
-        {
-            "test_a_damage.py": f"def test():\n    with open({str(file)!r}, 'w') as file:\n        file.write('meanwhile')\n"
-        }
-    )
+    damage = f"from pathlib import Path\n\ndef test():\n    Path({str(file)!r}).write_text('meanwhile')\n"
+    saved.write({"test_a_damage.py": damage})
 
     result = saved.run("--goref-save=main", COUNTS, "-q")
 

@@ -27,7 +27,9 @@ def _slowed(project: Project) -> Project:
     """Save the baseline, then let the shop look at each price twice."""
     project.write({"shop.py": _SHOP, "test_shop.py": _TESTS})
     assert project.run(COUNTS, "--goref-save=main").ret == 0
-    project.replace("shop.py", "    return sum(price(order)", "    return sum((price(order) + price(order)) // 2")
+    project.replace(
+        "shop.py", "    return sum(price(order)", "    return sum((price(order) + price(order)) // 2"
+    )
     return project
 
 

@@ -33,7 +33,7 @@ def every_kind(project: Project) -> Project:
     for name in ("anyio.pytest_plugin", "hypothesis", "trio", "xdist.plugin"):
         importlib.import_module(name)  # or each inner run would import it again
     project.write(
-        {file.name.removesuffix(".txt"): file.read_text(encoding="utf-8") for file in _EVERY_KIND.iterdir()}
+        {file.name.removesuffix(".inner"): file.read_text(encoding="utf-8") for file in _EVERY_KIND.iterdir()}
     )
     return project
 

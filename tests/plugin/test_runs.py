@@ -152,13 +152,23 @@ def test_a_failing_test_changes_nothing_of_what_is_accepted(project: Project) ->
     assert project.baseline() == before
 
 
-def test_compare_with_last(shop: Project) -> None:
+def test_a_regression_stays_one_when_the_last_run_had_it(shop: Project) -> None:
     shop.replace("shop.py", "QUERIES = 12", "QUERIES = 13")
-    for number in (1, 2, 2):  # a second run does not take the regression for granted
+    for number in (1, 2, 3):
         result = shop.run(COUNTS, "--goref-compare=last")
         assert result.ret == pytest.ExitCode.TESTS_FAILED
-        result.stdout.fnmatch_lines([f"*db.query 12 -> 13 (+1) refs, compared with run *{number}*"])
-        break
+        result.stdout.fnmatch_lines([f"*db.query 12 -> 13 (+1) refs, compared with run {number}"])
+    shop.replace("shop.py", "QUERIES = 13", "QUERIES = 12")
+    assert closing_line(shop.run(COUNTS, "--goref-compare=last")).startswith("goref: 2 compared, 0 new")
+
+
+def test_last_is_the_last_run_of_each_test(project: Project) -> None:
+    project.write({"shop.py": _SHOP, "test_shop.py": _TESTS})
+    project.run(COUNTS, "--goref")
+    project.run(COUNTS, "--goref", "-k", "other")
+    project.replace("shop.py", "QUERIES = 12", "QUERIES = 13")
+    result = project.run(COUNTS, "--goref-compare=last")
+    result.assert_outcomes(passed=1, failed=1)
 
 
 def test_compare_with_a_run_by_its_number(shop: Project) -> None:
@@ -177,7 +187,7 @@ def test_compare_with_a_file(shop: Project) -> None:
     shop.replace("shop.py", "QUERIES = 12", "QUERIES = 13")
     result = shop.run(COUNTS, "--goref-compare=accepted.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*db.query 12 -> 13 (+1) refs, compared with file accepted.json"])
+    result.stdout.fnmatch_lines(["*db.query 12 -> 13 (+1) refs, compared with file *accepted.json"])
 
 
 def test_the_history_holds_every_run(shop: Project) -> None:
@@ -193,6 +203,6 @@ def test_the_history_holds_every_run(shop: Project) -> None:
 
 def test_a_run_that_was_stopped_is_not_complete(shop: Project) -> None:
     shop.replace("test_shop.py", "    shop.load()", "    assert 0")
-    shop.run(COUNTS, "--goref", "-x")
+    result = shop.run(COUNTS, "--goref", "-x")
     last, _ = shop.history.runs()
-    assert (last.complete, last.exit_status) == (False, 1)
+    assert (last.complete, last.exit_status) == (False, result.ret)

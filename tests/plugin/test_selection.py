@@ -1,4 +1,4 @@
-"""Tests that are new, missing, not selected or not run: each is told for what it is, and nothing is forgotten."""
+"""Tests that are new, missing, not selected or not run: each is told, and no entry is lost."""
 
 from __future__ import annotations
 
