@@ -14,6 +14,7 @@ from pytest_goref.environment import current_commit, current_environment
 from pytest_goref.errors import GorefError
 from pytest_goref.plugin.results import Results
 from pytest_goref.plugin.selection import Scope, Selection
+from pytest_goref.plugin.settings import executes_tests
 from pytest_goref.plugin.telling import summarize
 from pytest_goref.report.summary import Saved
 from pytest_goref.report.terminal import render_summary
@@ -84,7 +85,7 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write, and let missing tests fail a strict session."""
-        if session.config.getoption("collectonly", False):
+        if not executes_tests(session.config):
             return
         self._scope = Scope.of(session.config)
         self._missing = self._find_missing()
@@ -166,7 +167,7 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the summary."""
         config = terminalreporter.config
-        if config.getoption("collectonly", False) or config.getoption("setuponly", False):
+        if not executes_tests(config):
             return
         summary = summarize(self._results, self._purpose, self._missing, self._saved, tuple(self._notes))
         lines = render_summary(summary, config.get_verbosity(), config.get_terminal_writer().fullwidth)

@@ -182,6 +182,11 @@ def parse_rounds(value: object) -> int | None:
     return int(text)
 
 
+def executes_tests(config: pytest.Config) -> bool:
+    """Return whether this session is to execute tests, and not only to show which, or their fixtures."""
+    return not any(config.getoption(flag, False) for flag in ("collectonly", "setuponly", "setupplan"))
+
+
 def is_measured(item: pytest.Item, settings: Settings) -> bool:
     """Return whether a test is to be measured at all."""
     return settings.all_tests or any(item.get_closest_marker(name) for name in MARKERS)

@@ -13,7 +13,7 @@ from pytest_goref.plugin.items import ItemHooks
 from pytest_goref.plugin.measurement import Judging
 from pytest_goref.plugin.passes import Tools
 from pytest_goref.plugin.selection import Selection, SelectionHooks
-from pytest_goref.plugin.settings import Settings, read_settings
+from pytest_goref.plugin.settings import Settings, executes_tests, read_settings
 from pytest_goref.plugin.worker import WorkerHooks
 from pytest_goref.profilers.calls import CallsProfiler
 from pytest_goref.profilers.refs import RefsProfiler
@@ -55,7 +55,7 @@ def start(config: pytest.Config) -> None:
 def _open(settings: Settings, config: pytest.Config, *, check: bool) -> Reference | None:
     """Return what is compared with; with ``check`` all of it, and what is saved, is known to be sound."""
     cache = CacheDirectory(settings.cache)
-    if check and settings.save and not config.getoption("collectonly", False):
+    if check and settings.save and executes_tests(config):
         check_saveable(settings.save, cache)
     if not settings.compare:
         return None

@@ -240,7 +240,7 @@ def test_each_odd_file_has_a_file_of_its_own(odd_files: Project) -> None:
     files = entries(odd_files)
     assert len({name.lower() for name in files}) == number
     assert all(name.isascii() and len(name) < 110 and "/" not in name for name in files)
-    assert list(files.values()) == [["test_it[only]"]] * (number - 1) + [["b.py::test_it[only]"]]
+    assert all(len(tests) == 1 for tests in files.values())
     line = closing_line(odd_files.run("--goref-compare=main", COUNTS))
     assert line.startswith(f"goref: {number} compared, 0 new, 0 missing, 0 incomparable")
 

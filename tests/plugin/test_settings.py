@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pytest
+
+from pytest_goref.errors import InvalidValueError
+from pytest_goref.metrics import CALLS, DEFAULT_RULES, LEAKED_REFS, REFS, WALL_TIME
+from pytest_goref.model import Limit, Rule, Severity, Tolerance
+from pytest_goref.plugin.settings import (
+    Request,
+    Settings,
+    is_measured,
+    parse_passes,
+    parse_rounds,
+    read_request,
+    read_settings,
+)
+
+_EVERY: Final = ("counts", "time")
+_NO_ASYNCIO: Final = "[pytest]\naddopts = -p no:asyncio\n"
+
+
+@pytest.fixture(autouse=True)
+def _rootdir(pytester: pytest.Pytester) -> None:
+    """Keep pytest from looking for its configuration further up."""
+    pytester.makefile(".ini", pytest=_NO_ASYNCIO)
+
+
+def _settings(pytester: pytest.Pytester, *args: str) -> Settings:
+    return read_settings(pytester.parseconfig(*args))
+
+
+def _request(pytester: pytest.Pytester, marker: str, *args: str) -> Request:
+    item = pytester.getitem(f"import pytest\n\n@pytest.mark.{marker}\ndef test_func():\n    pass\n")
+    return read_request(item, _settings(pytester, *args))
+
+
+def test_what_is_asked_for_by_default(pytester: pytest.Pytester) -> None:
+    settings = _settings(pytester)
+    assert (settings.save, settings.compare, settings.strict, settings.all_tests) == ("", "", False, False)
+    assert settings.cache == pytester.path / ".goref_cache"
+    request = settings.request
+    assert (request.passes, request.rounds, request.repeat, request.limits) == (_EVERY, None, True, ())
+    assert request.rules.by_metric == DEFAULT_RULES
+    assert request.rules.chosen == frozenset()
+
+
+def test_options_are_read(pytester: pytest.Pytester) -> None:
+    settings = _settings(
+        pytester,
+        "--goref-save=main",
+        "--goref-compare=run:3",
+        "--goref-strict",
+        "--goref-all",
+        "--goref-passes=counts",
+        "--goref-rounds=7",
+        "--goref-fail=calls:1%",
+        "--goref-warn=counts:3",
+    )
+    assert (settings.save, settings.compare, settings.strict, settings.all_tests) == (
+        "main",
+        "run:3",
+        True,
+        True,
+    )
+    assert (settings.request.passes, settings.request.rounds) == (("counts",), 7)
+    assert settings.request.rules.rule(CALLS) == Rule(Tolerance(0.01), Severity.FAIL)
+    assert settings.request.rules.rule(REFS) == Rule(Tolerance(absolute=3), Severity.WARN)
+
+
+_INI: Final = f"""{_NO_ASYNCIO}
+goref_strict = true
+goref_all = true
+goref_passes = time
+goref_rounds = 4
+goref_fail =
+    calls:1%
+    leaks:2
+goref_warn = counts:3
+"""
+
+
+def test_ini_values_are_read(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".ini", pytest=_INI)
+    settings = _settings(pytester)
+    assert (settings.strict, settings.all_tests) == (True, True)
+    assert (settings.request.passes, settings.request.rounds) == (("time",), 4)
+    rules = settings.request.rules
+    assert rules.rule(CALLS) == Rule(Tolerance(0.01), Severity.FAIL)
+    assert rules.rule(LEAKED_REFS) == Rule(Tolerance(absolute=2), Severity.FAIL)
+    assert rules.rule(REFS) == Rule(Tolerance(absolute=3), Severity.WARN)
+
+
+def test_the_command_line_wins_over_the_ini_file(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".ini", pytest=_INI)
+    settings = _settings(pytester, "--goref-rounds=auto", "--goref-passes=counts", "--goref-warn=calls:2%")
+    assert (settings.request.passes, settings.request.rounds) == (("counts",), None)
+    assert settings.request.rules.rule(CALLS) == Rule(Tolerance(0.02), Severity.WARN)
+
+
+def test_fail_wins_over_warn_of_one_place(pytester: pytest.Pytester) -> None:
+    rules = _settings(pytester, "--goref-fail=calls:1%", "--goref-warn=calls:2%").request.rules
+    assert rules.rule(CALLS) == Rule(Tolerance(0.01), Severity.FAIL)
+
+
+def test_the_last_rule_wins(pytester: pytest.Pytester) -> None:
+    rules = _settings(pytester, "--goref-fail=calls:1%", "--goref-fail=calls:2%").request.rules
+    assert rules.rule(CALLS).tolerance == Tolerance(0.02)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--goref-compare=",), "--goref-compare: needs the name of a baseline, last, run:N or a file"),
+        (("--goref-save= ",), "--goref-save: needs the name of a baseline"),
+        (("--goref-rounds=0",), "--goref-rounds: '0' is not a number of rounds"),
+        (("--goref-passes=cpu",), "--goref-passes: 'cpu' is not a pass; known: counts, time"),
+        (("--goref-fail=nothing",), "--goref-fail: rule 'nothing': there is no ':'"),
+        (("--goref-warn=calls:x",), "--goref-warn: rule 'calls:x':"),
+        (
+            ("--goref-fail=durations:1%",),
+            "--goref-fail: rule 'durations:1%': durations of one run cannot fail",
+        ),
+        (("-ogoref_rounds=many",), "ini value goref_rounds: 'many' is not a number of rounds"),
+        (("-ogoref_fail=calls",), "ini value goref_fail: rule 'calls': there is no ':'"),
+    ],
+)
+def test_a_wrong_value_names_its_place(
+    pytester: pytest.Pytester, args: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InvalidValueError, match=f"^{re.escape(message)}"):
+        _settings(pytester, *args)
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("time,counts", _EVERY),
+        (" time ", ("time",)),
+        (["counts"], ("counts",)),
+        (("time", "counts", "time"), _EVERY),
+        ({"time"}, ("time",)),
+    ],
+)
+def test_passes(text: object, passes: tuple[str, ...]) -> None:
+    assert parse_passes(text) == passes
+
+
+@pytest.mark.parametrize("text", ["", ",", "time,", "Time", 3, None, [], [1], {"time": 1}])
+def test_no_passes(text: object) -> None:
+    with pytest.raises(InvalidValueError, match="known: counts, time"):
+        parse_passes(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "rounds"), [("auto", None), ("1", 1), (" 20 ", 20), (10_000, 10_000), ("007", 7)]
+)
+def test_rounds(value: object, rounds: int | None) -> None:
+    assert parse_rounds(value) == rounds
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "-1", "1.5", "10001", "9" * 10_000, True, None, 1.0, "Auto", "²", "٣", [1]]
+)
+def test_no_rounds(value: object) -> None:
+    with pytest.raises(InvalidValueError, match="is not a number of rounds: auto, or a whole number"):
+        parse_rounds(value)
+
+
+def test_the_marker_changes_what_is_asked_for(pytester: pytest.Pytester) -> None:
+    marker = (
+        'profile(rounds=3, repeat=False, passes="time", max_count={"db": 2, "x": 0}, max_duration="5ms", '
+        'fail=["calls:1%", "counts:2"], warn="durations:50%", leaks="warn")'
+    )
+    request = _request(pytester, marker, "--goref-rounds=9", "--goref-passes=counts", "--goref-fail=calls:9%")
+    assert (request.rounds, request.repeat, request.passes) == (3, False, ("time",))
+    assert request.limits == (Limit(REFS, "db", 2), Limit(REFS, "x", 0), Limit(WALL_TIME, "", 5_000_000))
+    assert request.rules.rule(CALLS) == Rule(Tolerance(0.01), Severity.FAIL)
+    assert request.rules.rule(REFS) == Rule(Tolerance(absolute=2), Severity.FAIL)
+    assert request.rules.rule(WALL_TIME) == Rule(Tolerance(0.5), Severity.WARN)
+    assert request.rules.rule(LEAKED_REFS) == Rule(Tolerance(), Severity.WARN)
+
+
+def test_what_the_marker_does_not_say_stays(pytester: pytest.Pytester) -> None:
+    request = _request(pytester, "goref", "--goref-rounds=9", "--goref-fail=calls:9%")
+    assert request == _settings(pytester, "--goref-rounds=9", "--goref-fail=calls:9%").request
+
+
+@pytest.mark.parametrize(
+    ("marker", "severity"),
+    [("fail", Severity.FAIL), ("warn", Severity.WARN), ("off", Severity.OFF)],
+)
+def test_leaks(pytester: pytest.Pytester, marker: str, severity: Severity) -> None:
+    rules = _request(pytester, f'profile(leaks="{marker}")').rules
+    assert rules.rule(LEAKED_REFS).severity is severity
+    assert rules.chosen == {LEAKED_REFS}
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("profile(5)", "@pytest.mark.profile: takes keyword arguments only, not 5; known: rounds, repeat,"),
+        ("goref(speed=1)", "@pytest.mark.goref: unknown argument 'speed'; known: rounds, repeat,"),
+        ("profile(rounds=0)", "@pytest.mark.profile: rounds=: '0' is not a number of rounds"),
+        ("profile(repeat=1)", "@pytest.mark.profile: repeat=: 1 is neither True nor False"),
+        ("profile(passes=[])", "@pytest.mark.profile: passes=: no pass is named"),
+        ("profile(max_count=3)", "@pytest.mark.profile: max_count=3: not a mapping"),
+        ('profile(max_duration="1")', "@pytest.mark.profile: max_duration='1'"),
+        (
+            "profile(fail=3)",
+            "@pytest.mark.profile: fail=: 3 is neither a rule such as 'calls:5%+8' nor a list",
+        ),
+        ('profile(warn=["x"])', "@pytest.mark.profile: warn=: rule 'x'"),
+        ('profile(leaks="no")', "@pytest.mark.profile: leaks=: 'no' is not one of 'fail', 'warn', 'off'"),
+        ("profile(leaks=[])", "@pytest.mark.profile: leaks=: [] is not one of"),
+        (
+            "profile(rounds=type('X', (), {'__str__': None})())",
+            "@pytest.mark.profile: an argument cannot be read",
+        ),
+    ],
+)
+def test_a_wrong_marker_names_itself(pytester: pytest.Pytester, marker: str, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"^{re.escape(message)}"):
+        _request(pytester, marker)
+
+
+def test_the_nearest_marker_is_read(pytester: pytest.Pytester) -> None:
+    items = pytester.getitems(
+        """
+        import pytest
+        pytestmark = pytest.mark.goref(rounds=1)
+
+        @pytest.mark.profile(rounds=2)
+        class TestIt:
+            @pytest.mark.goref(rounds=3)
+            @pytest.mark.profile(rounds=4)
+            def test_function(self): pass
+            def test_class(self): pass
+
+        def test_module(): pass
+        """
+    )
+    settings = _settings(pytester)
+    rounds = {item.name: read_request(item, settings).rounds for item in items}
+    assert rounds == {"test_function": 4, "test_class": 2, "test_module": 1}
+
+
+def test_what_is_measured(pytester: pytest.Pytester) -> None:
+    items = pytester.getitems(
+        """
+        import pytest
+
+        @pytest.mark.profile
+        def test_profile(): pass
+        @pytest.mark.goref
+        def test_goref(): pass
+        def test_other(): pass
+        """
+    )
+    marked = [item.name for item in items if is_measured(item, _settings(pytester))]
+    assert marked == ["test_profile", "test_goref"]
+    assert all(is_measured(item, _settings(pytester, "--goref-all")) for item in items)
+    (other,) = (item for item in items if item.name == "test_other")
+    settings = _settings(pytester, "--goref-all")
+    assert read_request(other, settings) == settings.request
