@@ -169,21 +169,21 @@ def _executed_once(item: pytest.Item) -> str:
 
 
 def _skipped_passes(config: pytest.Config, *, debugged: bool) -> dict[str, str]:
-    """Return the passes that this session cannot take, and why."""
+    """Return the passes that this session cannot take, and why, "" where it is told anyway."""
     if hasattr(config, "workerinput"):
         return {"time": _UNTIMED_UNDER_XDIST}
     tracer = _tracer()
     if tracer:
         return {"time": f"durations are not measured: {tracer} is active"}
-    return (
-        {"time": "durations are not measured where another plugin or a debugger executes"} if debugged else {}
-    )
+    return {"time": ""} if debugged else {}
 
 
 def _tracer() -> str:
-    """Return what traces the program, such as coverage or a debugger, "" when nothing does."""
+    """Return what watches the program, such as coverage or a debugger, "" when nothing does."""
     if sys.gettrace() is not None:
         return "a tracer (coverage or a debugger)"
+    if sys.getprofile() is not None:
+        return "a profiler"
     if sys.version_info >= (3, 12):
         names = (sys.monitoring.get_tool(tool) for tool in range(6))
         return next((f"the monitoring tool {name!r}" for name in names if name), "")

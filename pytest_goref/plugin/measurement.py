@@ -58,7 +58,7 @@ class Plan:
         key: the test.
         request: what is asked for.
         once: why it is executed once although more was asked for, "" when it is not.
-        skipped: passes that this session cannot take, and why.
+        skipped: passes that this session cannot take, and why, "" where ``once`` says it.
         driven: whether this plugin executes the test; if not, it only looks on.
 
     """
@@ -86,7 +86,7 @@ class ItemMeasurement:
         self.plan = plan
         self._tools = tools
         self._judging = judging
-        self._before = ProcessState.save()
+        self._before = self._in_test = ProcessState.save()
         self._first = Execution()
         self._window: RunningRefs | None = None
         self._record: Record | None = None
@@ -95,6 +95,7 @@ class ItemMeasurement:
     @contextlib.contextmanager
     def first(self) -> Iterator[None]:
         """Measure the first execution: its time, its refs, and from its call on what it leaves behind."""
+        self._in_test = ProcessState.save()
         region = Region((self._tools.refs, ClockProfiler(self._tools.clock)))
         with contextlib.suppress(ProfilerUnavailableError):  # the region notes it
             self._window = self._tools.refs.start()
@@ -113,6 +114,7 @@ class ItemMeasurement:
 
     def settled(self) -> None:
         """Take note of what the first execution, now torn down, has left behind."""
+        self._before = self._before.with_lasting(self._in_test, ProcessState.save())
         if self._window is not None:
             self._first.counted.update(self._window.leaked().counted)
 
@@ -176,7 +178,7 @@ class ItemMeasurement:
 
     def _made(self, mode: Mode, collected: Collected) -> Record:
         for name, why in self.plan.skipped.items():
-            if name in self.plan.request.passes:
+            if why and name in self.plan.request.passes:
                 collected.note(Problem(ProblemKind.SKIPPED, why))
         return Record(
             key=self.plan.key,

@@ -53,7 +53,7 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("goref", "work, time and regressions of tests (pytest-goref)")
     group.addoption("--goref", dest="goref", action="store_true", default=None, help="measure marked tests")
     group.addoption(
-        "--no-goref", dest="goref", action="store_false", help="measure nothing, whatever else is set"
+        "--no-goref", dest="no_goref", action="store_true", help="measure nothing, whatever else is set"
     )
     parser.addini("goref", "measure marked tests", type="bool", default=False)
     for option in OPTIONS:
@@ -73,9 +73,8 @@ def add_options(parser: pytest.Parser) -> None:
 
 def is_on(config: pytest.Config) -> bool:
     """Return whether this session measures: ``--goref``, an option that needs it, or the ini setting."""
-    switch = config.getoption("goref", default=None)
-    if switch is not None:
-        return bool(switch)
-    if any(config.getoption(f"goref_{name}", default=None) is not None for name in _SWITCHES):
-        return True
-    return bool(config.getini("goref"))
+    if config.getoption("no_goref", default=False):
+        return False
+    switches = ("goref", *(f"goref_{name}" for name in _SWITCHES))
+    given = any(config.getoption(name, default=None) is not None for name in switches)
+    return given or bool(config.getini("goref"))

@@ -32,6 +32,24 @@ class ProcessState:
             directory = ""
         return cls(directory, dict(os.environ), random.getstate())
 
+    def with_lasting(self, in_test: ProcessState, after: ProcessState) -> ProcessState:
+        """Return this state, taken before a test, with what its fixtures have set up for later tests too.
+
+        Args:
+            in_test: the state after the set-up.
+            after: the state after the tear-down; what is as before was given back, and belongs to the test.
+
+        """
+        environ = {}
+        for name in self.environ.keys() | in_test.environ.keys():
+            given_back = after.environ.get(name) == self.environ.get(name)
+            value = (self if given_back else in_test).environ.get(name)
+            if value is not None:
+                environ[name] = value
+        given_back = after.directory == self.directory
+        directory = (self if given_back else in_test).directory
+        return ProcessState(directory, environ, self.random_state)
+
     def restore_surroundings(self) -> None:
         """Give back directory and environment; random numbers go on, to find out a test that varies."""
         if self.directory:

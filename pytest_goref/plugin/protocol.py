@@ -118,8 +118,9 @@ def _renew_request(item: pytest.Item) -> None:
     """Give the item new fixture values, as pytest does when a plugin executes it again."""
     if hasattr(item, "_request") and not item._request:
         item._initrequest()  # type: ignore[attr-defined]
-    instance = getattr(item, "_instance", None)
-    if instance is not None and getattr(item, "_obj", None) is not None:
+    test = getattr(item, "_obj", None)
+    shares_instance = getattr(test, "is_hypothesis_test", False)  # Hypothesis refuses another one
+    if getattr(item, "_instance", None) is not None and test is not None and not shares_instance:
         # Every execution gets an instance of the test's class of its own.
         del item._instance  # type: ignore[attr-defined]
         item._obj = None  # type: ignore[attr-defined]

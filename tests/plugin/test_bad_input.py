@@ -139,26 +139,30 @@ def short(text: object) -> str:
     return ascii(text)[1:-1][:40]
 
 
-@pytest.mark.parametrize("option", ["--goref-fail", "--goref-warn"])
 @pytest.mark.parametrize("rule", _RULES, ids=short)
-def test_a_malformed_rule_is_refused(marked: Project, rule: str, option: str) -> None:
-    line = refusal(marked.run(f"{option}=calls:off", f"{option}={rule}"))
+def test_a_malformed_rule_is_refused(marked: Project, rule: str) -> None:
+    line = refusal(marked.run("--goref-fail=calls:off", f"--goref-fail={rule}"))
 
-    assert line.startswith(f"{option}: rule ")
+    assert line.startswith("--goref-fail: rule ")
     assert _RULES[rule] in line
     assert line.endswith("; write for example counts:0, calls:5%+8, durations:10% or calls:off")
     assert len(line) < 400
     assert not (marked.path / ".goref_cache").exists()
 
 
-@pytest.mark.parametrize("rule", [rule for rule in _RULES if rule.strip()], ids=short)
-def test_a_malformed_rule_in_the_ini_file_is_refused(marked: Project, rule: str) -> None:
-    set_ini(marked, f"goref_fail =\n    calls:off\n    {rule}")
+@pytest.mark.parametrize("rule", [":", "cals:5%", "calls:5%+8+9", "durations:5"])
+def test_a_malformed_rule_is_refused_wherever_it_stands(marked: Project, rule: str) -> None:
+    for_warning = refusal(marked.run("--goref-warn=calls:off", f"--goref-warn={rule}"))
+    assert for_warning.startswith("--goref-warn: rule ")
+    assert _RULES[rule] in for_warning
 
-    line = refusal(marked.run("--goref"))
-
-    assert line.startswith("ini value goref_fail: rule ")
-    assert _RULES[rule] in line
+    for name in ("warn", "fail"):
+        marked.write(
+            {"pytest.ini": f"[pytest]\naddopts = -p no:asyncio\ngoref_{name} =\n    counts:0\n    {rule}\n"}
+        )
+        in_file = refusal(marked.run("--goref"))
+        assert in_file.startswith(f"ini value goref_{name}: rule ")
+        assert _RULES[rule] in in_file
     assert not (marked.path / ".goref_cache").exists()
 
 

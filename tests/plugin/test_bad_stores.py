@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from plugin_project import COUNTS, Project, closing_line
 
-from pytest_goref.store.files import locked
+from pytest_goref.store.files import locked, safe_file_name
 from pytest_goref.store.history import History
 
 if TYPE_CHECKING:
@@ -102,6 +102,21 @@ def saved(project: Project) -> Project:
 
 
 @pytest.fixture
+def known(project: Project) -> Project:
+    """A project with two tests and the baseline ``main``, in which nothing has run yet."""
+    directory = cache_of(project) / "baselines" / "main"
+    directory.mkdir(parents=True)
+    tests = {
+        name: {**_ENTRY, "measurements": {"refs": {name.removeprefix("test_"): 1}}}
+        for name in ("test_one", "test_two")
+    }
+    plain = {"format": 1, "path": "test_it.py", "tests": tests}
+    (directory / safe_file_name("test_it.py", ".json")).write_text(json.dumps(plain), encoding="utf-8")
+    project.write({"test_it.py": _TESTS})
+    return project
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody wait for a lock."""
     soon = functools.partial(History, busy_timeout_ms=20)
@@ -177,15 +192,15 @@ def run_without_privileges(project: Project, *args: str) -> pytest.RunResult:
 
 
 @pytest.mark.parametrize("name", _ILLEGAL, ids=short)
-def test_an_illegal_name_is_refused(saved: Project, name: str) -> None:
-    before = sorted(saved.path.rglob("*"))
+def test_an_illegal_name_is_refused(known: Project, name: str) -> None:
+    before = sorted(known.path.rglob("*"))
 
-    assert refusal(saved.run(f"--goref-save={name}")).startswith("a baseline cannot be named ")
-    to_compare = refusal(saved.run(f"--goref-compare={name}"))
+    assert refusal(known.run(f"--goref-save={name}")).startswith("a baseline cannot be named ")
+    to_compare = refusal(known.run(f"--goref-compare={name}"))
     no_baseline = ("a baseline cannot be named ", "is neither a baseline, nor", ": no baseline: ")
     assert any(text in to_compare for text in no_baseline)
     assert "\x1b" not in to_compare
-    assert sorted(saved.path.rglob("*")) == before
+    assert sorted(known.path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -196,8 +211,8 @@ def test_an_illegal_name_is_refused(saved: Project, name: str) -> None:
         ("run:1", "use 1 to 100"),
     ],
 )
-def test_a_name_that_means_something_else_cannot_be_saved(saved: Project, name: str, expected: str) -> None:
-    assert expected in refusal(saved.run(f"--goref-save={name}"))
+def test_a_name_that_means_something_else_cannot_be_known(known: Project, name: str, expected: str) -> None:
+    assert expected in refusal(known.run(f"--goref-save={name}"))
 
 
 def test_a_missing_baseline_is_refused_with_those_that_exist(saved: Project) -> None:
@@ -241,14 +256,14 @@ def test_a_name_differing_in_case_only_is_refused(saved: Project) -> None:
 
 
 @pytest.mark.parametrize("damage", _DAMAGE)
-def test_a_damaged_baseline_stops_the_session_and_stays(saved: Project, damage: str) -> None:
-    file = baseline_file(saved)
+def test_a_damaged_baseline_stops_the_session_and_stays(known: Project, damage: str) -> None:
+    file = baseline_file(known)
     before = file.read_bytes()
     damaged = _DAMAGE[damage](before)
     assert damaged != before
     file.write_bytes(damaged)
 
-    lines = {refusal(saved.run(f"--goref-{option}=main")) for option in ("compare", "save")}
+    lines = {refusal(known.run(f"--goref-{option}=main")) for option in ("compare", "save")}
 
     (line,) = lines
     assert line.startswith(f"{file}: damaged baseline: ")
@@ -257,31 +272,31 @@ def test_a_damaged_baseline_stops_the_session_and_stays(saved: Project, damage: 
     assert file.read_bytes() == damaged
 
 
-def test_a_damaged_file_is_refused_by_its_path(saved: Project) -> None:
-    copy = saved.path / "copy.json"
-    copy.write_bytes(baseline_file(saved).read_bytes()[:99])
+def test_a_damaged_file_is_refused_by_its_path(known: Project) -> None:
+    copy = known.path / "copy.json"
+    copy.write_bytes(baseline_file(known).read_bytes()[:99])
 
-    assert refusal(saved.run("--goref-compare=copy.json")).startswith(f"{copy}: damaged baseline: ")
+    assert refusal(known.run("--goref-compare=copy.json")).startswith(f"{copy}: damaged baseline: ")
 
 
-def test_a_baseline_of_a_newer_format_stops_the_session_and_stays(saved: Project) -> None:
-    file = baseline_file(saved)
+def test_a_baseline_of_a_newer_format_stops_the_session_and_stays(known: Project) -> None:
+    file = baseline_file(known)
     newer = file.read_bytes().replace(b'"format": 1', b'"format": 2')
     file.write_bytes(newer)
 
     for option in ("compare", "save"):
-        line = refusal(saved.run(f"--goref-{option}=main"))
+        line = refusal(known.run(f"--goref-{option}=main"))
         assert line.startswith(f"{file}: {_NEWER}format 2; this one reads up to 1): upgrade, or")
     assert file.read_bytes() == newer
 
 
 @pytest.mark.parametrize("option", ["compare", "save"])
-def test_a_directory_in_the_place_of_a_file_stops_the_session(saved: Project, option: str) -> None:
-    file = baseline_file(saved)
+def test_a_directory_in_the_place_of_a_file_stops_the_session(known: Project, option: str) -> None:
+    file = baseline_file(known)
     file.unlink()
     file.mkdir()
 
-    assert refusal(saved.run(f"--goref-{option}=main")).startswith(f"{file}: damaged baseline: not a file")
+    assert refusal(known.run(f"--goref-{option}=main")).startswith(f"{file}: damaged baseline: not a file")
 
 
 def test_what_the_format_does_not_say_is_kept(saved: Project) -> None:

@@ -90,11 +90,31 @@ import os, random
 def state():
     return f"{os.getcwd()} {os.environ.get('GOREF_A')} {os.environ.get('GOREF_B')} {random.random()}"
 
+@pytest.fixture(scope="module", autouse=True)
+def wide():
+    os.environ["GOREF_WIDE"] = "set up"
+    os.makedirs("wide", exist_ok=True)
+    os.chdir("wide")
+    yield
+    os.chdir("..")
+
+@pytest.fixture
+def narrow(monkeypatch):
+    assert "GOREF_NARROW" not in os.environ
+    monkeypatch.setenv("GOREF_NARROW", "patched")
+    monkeypatch.setenv("GOREF_A", "patched")
+    monkeypatch.delenv("HOME", raising=False)
+
+@pytest.mark.profile
+def test_patched(narrow):
+    assert os.environ["GOREF_NARROW"] == os.environ["GOREF_A"] == "patched"
+
 @pytest.mark.profile
 def test_changes(tmp_path_factory):
+    assert os.environ["GOREF_WIDE"] == "set up"
     assert os.environ["GOREF_A"] == "before"
     assert "GOREF_B" not in os.environ
-    assert os.getcwd() == os.path.dirname(__file__)
+    assert os.getcwd() == os.path.join(os.path.dirname(__file__), "wide")
     os.environ["GOREF_A"] = "changed"
     os.environ["GOREF_B"] = "added"
     os.mkdir("here") if not os.path.exists("here") else None
@@ -122,7 +142,7 @@ def test_the_process_is_left_as_by_one_execution(project: Project, monkeypatch: 
     assert project.run_apart().ret == 0
     plain = project.log()
     result = project.run_apart("--goref", "--goref-rounds=1")
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=5)
     result.stdout.no_fnmatch_line("*not repeatable*")
     assert project.log() == plain
 

@@ -53,9 +53,9 @@ def _write(project: Project, marker: str, body: str) -> None:
         ('max_count={"/dao/psql:get": 1, "db.query": 1}', "shop.pool('get'); shop.query()"),
     ],
 )
-def test_within_the_limit(distributed: Project, marker: str, body: str) -> None:
-    _write(distributed, marker, body)
-    assert distributed.run(COUNTS, "--goref").ret == 0
+def test_within_the_limit(project: Project, marker: str, body: str) -> None:
+    _write(project, marker, body)
+    assert project.run(COUNTS, "--goref").ret == 0
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_a_limit_that_cannot_be_checked_is_told(project: Project) -> None:
     )
 
 
-def test_leaks_are_told_without_a_baseline(distributed: Project) -> None:
-    _write(distributed, "", "shop.leak()")
-    result = distributed.run(COUNTS, "--goref")
+def test_leaks_are_told_without_a_baseline(project: Project) -> None:
+    _write(project, "", "shop.leak()")
+    result = project.run(COUNTS, "--goref")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*leaked_refs *connection *1 *left behind by the test"])
 

@@ -103,8 +103,8 @@ def test_lf_reruns_the_regressed_test_only(project: Project) -> None:
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_an_expected_regression_is_an_expected_failure(distributed: Project, *, strict: bool) -> None:
-    project = _saved(distributed)
+def test_an_expected_regression_is_an_expected_failure(project: Project, *, strict: bool) -> None:
+    _saved(project)
     mark = f'@pytest.mark.xfail(strict={strict}, reason="one query too many")'
     project.replace("test_shop.py", "def test_load", f"{mark}\ndef test_load")
     result = project.run(COUNTS, "--goref-compare=main", "--junitxml=junit.xml")
@@ -127,8 +127,8 @@ def test_an_expected_regression_that_is_gone_is_told(project: Project, outcome: 
         result.stdout.fnmatch_lines(["*XPASS(strict)*"])
 
 
-def test_a_save_that_compares_too_keeps_the_baseline_of_what_regressed(distributed: Project) -> None:
-    project = _saved(distributed)
+def test_a_save_that_compares_too_keeps_the_baseline_of_what_regressed(project: Project) -> None:
+    _saved(project)
     before = project.baseline()
     result = project.run(COUNTS, "--goref-compare=main", "--goref-save=main")
     assert result.ret == pytest.ExitCode.TESTS_FAILED

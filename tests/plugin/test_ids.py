@@ -71,7 +71,7 @@ import pytest_goref
 
 IDS = {ids!r}
 
-@pytest.mark.profile
+@pytest.mark.profile(repeat=False)
 @pytest.mark.parametrize("number", range(len(IDS)), ids=IDS)
 def test_it(number):
     for _ in range(number + int(os.environ.get("MORE", "1"))):

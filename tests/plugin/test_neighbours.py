@@ -152,7 +152,7 @@ def test_a_quiet_session_tells_the_closing_line_and_what_failed(marked: Project,
 @pytest.mark.parametrize(
     "args", [("--co",), ("--co", "-q"), ("--setup-only",), ("--setup-plan",)], ids=" ".join
 )
-@pytest.mark.parametrize("option", ["--goref", "--goref-save=other", "--goref-compare=main"])
+@pytest.mark.parametrize("option", ["--goref-save=other", "--goref-compare=main"])
 def test_sessions_that_execute_nothing_write_nothing(
     marked: Project, args: tuple[str, ...], option: str
 ) -> None:
@@ -179,6 +179,7 @@ def test_pdb_executes_once_and_says_so(marked: Project) -> None:
 
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["2 tests executed once (--pdb): test_it.py::test_one, ..."])
+    assert "durations" not in result.stdout.str()
     assert not timed(marked)
 
 

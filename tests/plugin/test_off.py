@@ -208,6 +208,7 @@ def test_strict_markers_do_not_know_those_of_a_blocked_plugin(marked: Project) -
     "args",
     [
         ("--goref", "--no-goref"),
+        ("--no-goref", "--goref"),
         ("--no-goref", "--goref-save=main"),
         ("--goref-compare=nothing-of-that-name", "--no-goref"),
         ("--no-goref", "--goref-fail=counts:0", "--goref-warn=?", "--goref-strict", "--goref-all"),

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from plugin_project import COUNTS, Project
+from plugin_project import COUNTS, Project, closing_line
+
+from pytest_goref.metrics import CALLS, LEAKED_REFS, REFS
+from pytest_goref.model import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +55,7 @@ def _ended(project: Project, run: Callable[..., pytest.RunResult], *args: str) -
     [
         ("-x",),
         ("-Werror",),
-        ("-p", "no:terminal"),
-        ("-p", "no:logging", "-p", "no:unraisableexception", "-p", "no:threadexception", "--tb=short"),
+        tuple(f"-pno:{name}" for name in ("terminal", "logging", "unraisableexception", "threadexception")),
     ],
     ids=" ".join,
 )
@@ -66,3 +68,24 @@ def test_items_of_every_kind_end_as_without_measuring(every_kind: Project, args:
 def test_a_process_of_its_own_says_the_same(every_kind: Project, args: tuple[str, ...]) -> None:
     plain = _ended(every_kind, every_kind.run_apart, *args)
     assert _ended(every_kind, every_kind.run_apart, *_MEASURED, "--goref-rounds=1", *args) == plain
+
+
+def test_every_kind_of_item_is_measured(every_kind: Project) -> None:
+    result = every_kind.run(*_MEASURED, COUNTS, "-Wdefault")
+    assert closing_line(result) == "goref: 41 measured (not measured: 3 skipped, 8 failed)"
+    records = {key.name: ended.record for key, ended in every_kind.last_results().items() if ended.record}
+    once = {name for name, record in records.items() if record.mode is Mode.COLD}
+    assert once == {
+        "TestUnit::test_unit_subtests",
+        "test_subtests",
+        "test_subtests_fail",
+        "test_passes_only_once",
+        "test_second_teardown_fails",
+    }
+    for name, record in records.items():
+        assert record.problems if name in once else not record.problems
+        assert REFS in record.measurements
+        assert LEAKED_REFS in record.measurements
+        called = record.measurements.get(CALLS, {})
+        function = name.partition("[")[0].replace("::", ".")
+        assert name in once or any(subject.endswith(f":{function}") for subject in called), name

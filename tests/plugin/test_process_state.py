@@ -3,12 +3,10 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from pytest_goref.plugin.process_state import ProcessState
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_everything_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +26,34 @@ def test_everything_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert os.environ["GOREF_KEPT"] == os.environ["GOREF_CHANGED"] == os.environ["GOREF_REMOVED"] == "before"
     assert "GOREF_ADDED" not in os.environ
     assert random.getrandbits(64) == expected
+
+
+def _state(directory: str, **environ: str) -> ProcessState:
+    return ProcessState(directory, environ, ())
+
+
+@pytest.mark.parametrize(
+    ("before", "in_test", "after", "expected"),
+    [
+        ("", "", "", ""),
+        ("a", "a", "a", "a"),
+        ("", "patched", "", ""),  # by a fixture of the test, which gave it back
+        ("a", "patched", "a", "a"),
+        ("a", "", "a", "a"),
+        ("", "wide", "wide", "wide"),  # by a fixture that serves later tests too
+        ("a", "wide", "wide", "wide"),
+        ("a", "", "", ""),
+        ("", "", "left", ""),  # by the test itself
+        ("a", "a", "left", "a"),
+        ("a", "a", "", "a"),
+        ("", "wide", "left", "wide"),
+    ],
+)
+def test_what_wider_fixtures_have_set_up_stays(before: str, in_test: str, after: str, expected: str) -> None:
+    states = [_state(value, X=value) if value else _state("") for value in (before, in_test, after)]
+    lasting = states[0].with_lasting(*states[1:])
+    assert lasting.environ == ({"X": expected} if expected else {})
+    assert lasting.directory == expected
 
 
 def test_random_numbers_go_on_when_only_surroundings_are_given_back() -> None:

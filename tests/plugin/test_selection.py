@@ -27,13 +27,18 @@ def test_unmarked():
 _COMPARED: Final = "{} compared, {} new, {} missing, 0 incomparable, 0 inconclusive; 0 regressed, 0 improved"
 
 
-@pytest.fixture
-def saved(distributed: Project) -> Project:
-    """A project with a baseline of four tests in two files."""
-    distributed.write({"unit/test_a.py": _TESTS, "whole/test_b.py": _TESTS})
-    result = distributed.run(COUNTS, "--goref-save=main")
+def _save(project: Project) -> Project:
+    """Save a baseline of four tests in two files."""
+    project.write({"unit/test_a.py": _TESTS, "whole/test_b.py": _TESTS})
+    result = project.run(COUNTS, "--goref-save=main")
     assert closing_line(result) == "goref: 4 measured, saved to main: 4 entries written, 0 unchanged"
-    return distributed
+    return project
+
+
+@pytest.fixture
+def saved(project: Project) -> Project:
+    """A project with a baseline of four tests in two files."""
+    return _save(project)
 
 
 def _compare(project: Project, *args: str) -> tuple[object, str]:
@@ -56,23 +61,21 @@ def _compare(project: Project, *args: str) -> tuple[object, str]:
     ],
     ids=" ".join,
 )
-def test_what_is_not_selected_is_not_missing(project: Project, args: tuple[str, ...]) -> None:
-    project.write({"unit/test_a.py": _TESTS, "whole/test_b.py": _TESTS})
-    project.run(COUNTS, "--goref-save=main")
-    status, line = _compare(project, *args, "--goref-strict")
+def test_what_is_not_selected_is_not_missing(saved: Project, args: tuple[str, ...]) -> None:
+    status, line = _compare(saved, *args, "--goref-strict")
     assert (status, line) == (0, f"goref: {_COMPARED.format(2, 0, 0)} (not compared: 2 not selected)")
 
 
-def test_a_new_test_is_named_and_passes(saved: Project) -> None:
+def test_new_and_missing_tests_are_told_and_fail_a_strict_run(distributed: Project) -> None:
+    saved = _save(distributed)
     saved.replace("unit/test_a.py", "def test_unmarked", "@pytest.mark.profile\ndef test_unmarked")
-    status, line = _compare(saved)
-    assert (status, line) == (0, f"goref: {_COMPARED.format(4, 1, 0)}")
-
-
-def test_a_new_test_fails_a_strict_run(saved: Project) -> None:
-    saved.replace("unit/test_a.py", "def test_unmarked", "@pytest.mark.profile\ndef test_unmarked")
-    status, line = _compare(saved, "--goref-strict")
-    assert (status, line) == (1, f"goref: {_COMPARED.format(4, 1, 0)}")
+    line = f"goref: {_COMPARED.format(4, 1, 0)}"
+    assert _compare(saved) == (0, line)
+    assert _compare(saved, "--goref-strict") == (1, line)
+    (saved.path / "whole" / "test_b.py").unlink()
+    line = f"goref: {_COMPARED.format(2, 1, 2)}"
+    assert _compare(saved) == (0, line)
+    assert _compare(saved, "--goref-strict") == (1, line)
 
 
 @pytest.mark.parametrize(
