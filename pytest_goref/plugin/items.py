@@ -11,6 +11,7 @@ import pytest
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.plugin.keys import is_unstable, key_of
 from pytest_goref.plugin.measurement import ItemMeasurement, Judging, Plan
+from pytest_goref.plugin.passes import PASSES
 from pytest_goref.plugin.protocol import execute_measured, failed_silently
 from pytest_goref.plugin.settings import Settings, is_measured, read_request
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pytest_goref.plugin.passes import Tools
     from pytest_goref.plugin.region import Region
 
+_REPEATS_ITSELF: Final = (
+    "counts, calls and durations are not measured: the benchmark fixture decides how often the code runs"
+)
 _UNTIMED_UNDER_XDIST: Final = "durations are not measured under xdist (-n): other tests run at the same time"
 
 
@@ -73,9 +77,8 @@ class ItemHooks:
                 )
             return None
         looked_on = _executed_by_others(item)
-        once = looked_on or _executed_once(item)
-        skipped = _skipped_passes(item.config, debugged=bool(looked_on))
-        plan = Plan(key, request, once=once, skipped=skipped, driven=not looked_on)
+        skipped = _skipped_passes(item, debugged=bool(looked_on))
+        plan = Plan(key, request, once=looked_on, skipped=skipped, driven=not looked_on)
         return ItemMeasurement(plan, self._tools, self._judging)
 
     def _measurement_of(self, item: pytest.Item) -> ItemMeasurement | None:
@@ -161,16 +164,11 @@ def _executed_by_others(item: pytest.Item) -> str:
     return "--reruns" if option("reruns", 0) or option("force_flaky", False) else ""
 
 
-def _executed_once(item: pytest.Item) -> str:
-    """Return why this plugin must not execute the item again; "" when it may."""
+def _skipped_passes(item: pytest.Item, *, debugged: bool) -> dict[str, str]:
+    """Return the passes that cannot be taken, and why, "" where it is told anyway."""
     if "benchmark" in getattr(item, "fixturenames", ()):
-        return "the benchmark fixture repeats it itself"
-    return ""
-
-
-def _skipped_passes(config: pytest.Config, *, debugged: bool) -> dict[str, str]:
-    """Return the passes that this session cannot take, and why, "" where it is told anyway."""
-    if hasattr(config, "workerinput"):
+        return dict.fromkeys(PASSES, _REPEATS_ITSELF)
+    if hasattr(item.config, "workerinput"):
         return {"time": _UNTIMED_UNDER_XDIST}
     tracer = _tracer()
     if tracer:

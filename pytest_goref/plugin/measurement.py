@@ -151,8 +151,7 @@ class ItemMeasurement:
     def _warm(self, execute: Execute) -> Record:
         collected = Collected()
         plan, first = self.plan, self._first
-        wanted = [name for name in plan.request.passes if name not in plan.skipped]
-        taken = {name: take for name, take in PASSES.items() if name in wanted}
+        taken = self._taken()
         context = PassContext(
             execute=execute,
             tools=self._tools,
@@ -162,15 +161,20 @@ class ItemMeasurement:
             count_refs=COUNTS in taken,
             timed=TIME in taken,
         )
-        for take in taken.values():
-            take(context)
+        for name in taken:
+            PASSES[name](context)
         return self._made(Mode.WARM, collected)
+
+    def _taken(self) -> list[str]:
+        """Return the passes that are asked for and can be taken, in the order in which they are."""
+        wanted = set(self.plan.request.passes) - self.plan.skipped.keys()
+        return [name for name in PASSES if name in wanted]
 
     def _cold(self, *problems: Problem) -> Record:
         """Return the record of the first execution alone."""
-        passes, first = self.plan.request.passes, self._first
-        timed = first.round if TIME in passes and TIME not in self.plan.skipped else None
-        counted = first.counted if COUNTS in passes else {}
+        first, taken = self._first, self._taken()
+        timed = first.round if TIME in taken else None
+        counted = first.counted if COUNTS in taken else {}
         collected = Collected()
         collected.note(*problems)
         collected.add(replace(first, round=timed, counted=counted))

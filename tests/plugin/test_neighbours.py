@@ -411,6 +411,41 @@ def test_a_time_limit_is_that_of_one_execution(project: Project) -> None:
     assert timed(project)
 
 
+def test_a_benchmark_fixture_decides_itself_how_often_code_runs(project: Project) -> None:
+    # As that of pytest-benchmark and pytest-codspeed does: another number of times in every run.
+    fixture = """
+import itertools, os
+import pytest
+
+@pytest.fixture
+def benchmark():
+    def repeat(function):
+        for _ in range(int(os.environ["TIMES"])):
+            function()
+    with open("executed.txt", "a") as file:
+        file.write("once\\n")
+    return repeat
+"""
+    body = "benchmark(lambda: pytest_goref.ref('k').deref())"
+    head = "import pytest\nimport pytest_goref\n\n@pytest.mark.profile\n"
+    project.write({"conftest.py": fixture, "test_it.py": f"{head}def test_it(benchmark):\n    {body}\n"})
+
+    results = []
+    for times, option in ((3, "--goref-save=main"), (5, "--goref-compare=main")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TIMES", str(times))
+            results.append(project.run(option))
+
+    why = (
+        "counts, calls and durations are not measured: the benchmark fixture decides how often the code runs"
+    )
+    for result in results:
+        result.assert_outcomes(passed=1)
+        assert result.outlines.count(f"{why} (1 test: test_it.py::test_it)") == 1
+    assert project.log("executed.txt") == ["once", "once"]
+    assert "0 compared, 0 new, 0 missing, 1 incomparable" in closing_line(results[1])
+
+
 def test_output_that_knows_only_ascii(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     monkeypatch.setenv("PYTHONUTF8", "0")
