@@ -112,7 +112,7 @@ def busy() -> Iterator[None]:
 
 def test_unchanged_code_passes_20_times_beside_a_busy_neighbour(project: Project, busy: None) -> None:
     project.write({"shop.py": _SHOP, "test_shop.py": _TESTS})
-    assert project.run("--goref-save=main", "--goref-rounds=5").ret == 0
+    assert project.run_untraced("--goref-save=main", "--goref-rounds=5").ret == 0
     for number in range(20):
         result = project.run("--goref-compare=main", COUNTS if number % 5 else "--goref-rounds=5")
         assert result.ret == 0
@@ -141,7 +141,7 @@ def test_saving_again_keeps_the_counts_where_durations_move(project: Project) ->
     project.write({"shop.py": _SHOP, "test_shop.py": _TESTS})
     measured = []
     for _ in range(2):
-        assert project.run("--goref-save=main", "--goref-rounds=5").ret == 0
+        assert project.run_untraced("--goref-save=main", "--goref-rounds=5").ret == 0
         (file,) = project.baseline().values()
         tests = json.loads(file)["tests"]
         assert all(test.pop("visits") for test in tests.values())

@@ -175,7 +175,7 @@ def test_setup_show_executes_once_and_says_so(marked: Project) -> None:
 
 
 def test_pdb_executes_once_and_says_so(marked: Project) -> None:
-    result = marked.run("--goref", "--pdb")
+    result = marked.run_untraced("--goref", "--pdb")
 
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["2 tests executed once (--pdb): test_it.py::test_one, ..."])
