@@ -56,7 +56,7 @@ STEPS = (
         option="--goref-compare=main",
         variant="n_plus_one",
         status=1,
-        fragments=("db.query 1 -> 31", "sqlite3.Connection.execute 1 -> 31", "2 regressed"),
+        fragments=("db.query 1 -> 31", "sqlite3.Connection.execute 1 -> 31", "1 regressed"),
     ),
 )
 

@@ -215,12 +215,19 @@ import pytest
 @pytest.fixture(scope="module")
 def wide():
     yield
+    print("wide printed")
     raise RuntimeError("wide failed")
 
 @pytest.fixture
 def narrow():
     yield
+    print("narrow printed")
     raise RuntimeError("narrow failed")
+
+@pytest.fixture
+def loud():
+    yield
+    print("loud printed")
 
 @pytest.mark.profile
 def test_wide(wide):
@@ -229,18 +236,34 @@ def test_wide(wide):
 @pytest.mark.profile
 def test_both(wide, narrow):
     pass
+
+@pytest.mark.profile
+def test_loud(wide, loud):
+    pass
 """
 
 
-@pytest.mark.parametrize("names", ["wide", "both", "wide or both"])
+@pytest.mark.parametrize("names", ["wide", "both", "loud", "wide or both"])
 def test_errors_of_tear_downs_appear_once(project: Project, names: str) -> None:
     project.write({"test_it.py": _TEARDOWNS})
-    plain = project.run("-k", names, "--tb=line")
-    result = project.run("-k", names, "--tb=line", "--goref", COUNTS)
+    plain = project.run("-k", names, "--tb=short")
+    result = project.run("-k", names, "--tb=short", "--goref", COUNTS)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert result.parseoutcomes() == plain.parseoutcomes()
-    for text in ("wide failed", "narrow failed"):
-        assert result.stdout.str().count(text) == plain.stdout.str().count(text)
+    for text in ("wide failed", "narrow failed", " printed", "Captured stdout teardown"):
+        assert result.stdout.str().count(text) == plain.stdout.str().count(text), text
+
+
+def test_a_session_that_stops_tells_errors_of_wider_tear_downs(project: Project) -> None:
+    project.write(
+        {"test_it.py": _TEARDOWNS.replace("test_wide(wide):\n    pass", "test_wide(wide):\n    LIMIT")}
+    )
+    project.replace("test_it.py", "LIMIT", 'pytest_goref.ref("key").deref()')
+    project.replace("test_it.py", "import pytest", "import pytest, pytest_goref")
+    project.replace("test_it.py", "profile\ndef test_wide", 'profile(max_count={"key": 0})\ndef test_wide')
+    result = project.run("--goref", COUNTS, "-x", "-k", "wide or loud")
+    result.assert_outcomes(failed=1, errors=1)
+    result.stdout.fnmatch_lines(["E * RuntimeError: wide failed"])
 
 
 _LOUD: Final = """
@@ -256,6 +279,7 @@ def test_it():
     subprocess.run([sys.executable, "-c", "print('child')"], check=True)
     logging.getLogger("shop").warning("logged")
     warnings.warn("be warned")
+    warnings.warn("is deprecated", DeprecationWarning)
 """
 
 
@@ -265,8 +289,53 @@ def test_what_a_test_shows_is_shown_once(project: Project, capture: str) -> None
     args = (f"--capture={capture}", "-rP", "-olog_cli=true")
     plain = project.run_apart(*args)
     measured = project.run_apart(*args, "--goref", "--goref-rounds=1")
-    plain.assert_outcomes(passed=1, warnings=1)
-    measured.assert_outcomes(passed=1, warnings=1)
+    plain.assert_outcomes(passed=1, warnings=2)
+    measured.assert_outcomes(passed=1, warnings=2)
     for text in ("printed", "bytes", "complained", "written", "child", "logged", "be warned"):
         shown = [run.stdout.str().count(text) + run.stderr.str().count(text) for run in (plain, measured)]
         assert shown[0] == shown[1] > 0, text
+
+
+_REPORTING: Final = """
+import pytest, pytest_goref
+
+RUNS = []
+
+@pytest.fixture
+def loud(record_property):
+    RUNS.append(1)
+    print("up", len(RUNS))
+    yield
+    print("down", len(RUNS))
+    record_property("down", len(RUNS))
+
+@pytest.fixture(scope="module")
+def wide():
+    yield
+    print("wide")
+
+@pytest.mark.profile
+def test_passes(loud, wide, record_property):
+    print("test", len(RUNS))
+    record_property("test", len(RUNS))
+
+@pytest.mark.profile(max_count={"key": 0})
+def test_does_too_much(loud, wide, record_property):
+    print("test", len(RUNS))
+    record_property("test", len(RUNS))
+    pytest_goref.ref("key").deref()
+"""
+_REPORTS: Final = """
+def pytest_runtest_logreport(report):
+    with open("log.txt", "a") as log:
+        print(report.nodeid, report.when, report.sections, report.user_properties, report.keywords, file=log)
+"""
+
+
+@pytest.mark.parametrize("name", ["test_passes", "test_does_too_much"])
+def test_reports_tell_of_the_first_execution(project: Project, name: str) -> None:
+    project.write({"test_it.py": _REPORTING, "conftest.py": _REPORTS})
+    assert project.run("-k", name).ret == 0
+    plain = project.log()
+    project.run("-k", name, "--goref", COUNTS)
+    assert project.log() == plain

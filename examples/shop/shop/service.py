@@ -89,6 +89,6 @@ class Shop:
         return [name for (name,) in rows]
 
     @goref.track("mail.send")
-    async def send_statement(self, customer: int, outbox: list[str]) -> None:
-        """Mail a customer the list of orders; this small shop only puts it into ``outbox``."""
-        outbox.append(self.statement(customer))
+    async def send_offer(self, outbox: list[str]) -> None:
+        """Mail the best sellers to everybody; this small shop only puts the mail into ``outbox``."""
+        outbox.append(f"Our best: {', '.join(self.best_sellers())}")
