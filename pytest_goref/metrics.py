@@ -25,19 +25,106 @@ WALL_TIME: Final = Metric("wall_time", Group.DURATIONS, Unit.NANOSECOND, Exactne
 LEAKED_REFS: Final = Metric("leaked_refs", Group.LEAKS, Unit.COUNT, Exactness.EXACT)
 """References begun by the test and still active after its tear-down; subject: the key."""
 
+LEAKED_THREADS: Final = Metric("leaked_threads", Group.LEAKS, Unit.COUNT, Exactness.EXACT)
+"""Threads started by the test and still alive after its tear-down; subject: name and function it began in."""
+
+LEAKED_TASKS: Final = Metric("leaked_tasks", Group.LEAKS, Unit.COUNT, Exactness.EXACT)
+"""asyncio tasks begun by the test and left pending when its function ended; subject: its coroutine."""
+
+ALLOCATION_COUNT: Final = Metric(
+    "allocation_count", Group.ALLOCATIONS, Unit.COUNT, Exactness.REPEATABLE, portable=False
+)
+"""How often the test allocated memory, freed or not; no subject."""
+
+ALLOCATED_BYTES: Final = Metric(
+    "allocated_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False
+)
+"""The sum of all allocations of the test; no subject."""
+
+PEAK_BYTES: Final = Metric("peak_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False)
+"""The most that was allocated by the test at one moment; no subject."""
+
+LEFT_BYTES: Final = Metric("left_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False)
+"""What the test allocated and had not freed when its function had ended; no subject."""
+
+SITE_COUNT: Final = Metric(
+    "site_count", Group.SITES, Unit.COUNT, Exactness.REPEATABLE, portable=False, judged=False
+)
+"""Allocations by site; subject: the function that allocates, named as for ``calls``."""
+
+SITE_BYTES: Final = Metric(
+    "site_bytes", Group.SITES, Unit.BYTE, Exactness.REPEATABLE, portable=False, judged=False
+)
+"""Bytes allocated by site."""
+
+SITE_PEAK_BYTES: Final = Metric(
+    "site_peak_bytes", Group.SITES, Unit.BYTE, Exactness.REPEATABLE, portable=False, judged=False
+)
+"""Bytes by site at the moment when most was allocated."""
+
+GC_COLLECTIONS: Final = Metric(
+    "gc_collections", Group.RUNTIME, Unit.COUNT, Exactness.NOISY, judged=False, accepted=False
+)
+"""Garbage collections in a timed round; subject: the generation."""
+
+GC_PAUSE: Final = Metric(
+    "gc_pause", Group.RUNTIME, Unit.NANOSECOND, Exactness.NOISY, judged=False, accepted=False
+)
+"""Time of the garbage collections in a timed round; subject: the generation."""
+
+RSS_GROWTH: Final = Metric(
+    "rss_growth", Group.RUNTIME, Unit.BYTE, Exactness.NOISY, judged=False, accepted=False
+)
+"""By how much the resident memory of the process grew in the timed rounds, 0 when it shrank; no subject."""
+
+RSS_PEAK: Final = Metric("rss_peak", Group.RUNTIME, Unit.BYTE, Exactness.NOISY, judged=False, accepted=False)
+"""The most resident memory of the process in the timed rounds, where the system tells; no subject."""
+
+MINOR_FAULTS: Final = Metric(
+    "minor_faults", Group.RUNTIME, Unit.COUNT, Exactness.NOISY, judged=False, accepted=False
+)
+"""Pages that a timed round touched first; no subject."""
+
 METRICS: Final[Mapping[str, Metric]] = {
-    metric.name: metric for metric in (REFS, CALLS, CPU_TIME, WALL_TIME, LEAKED_REFS)
+    metric.name: metric
+    for metric in (
+        REFS,
+        ALLOCATION_COUNT,
+        ALLOCATED_BYTES,
+        PEAK_BYTES,
+        LEFT_BYTES,
+        CALLS,
+        CPU_TIME,
+        WALL_TIME,
+        LEAKED_REFS,
+        LEAKED_THREADS,
+        LEAKED_TASKS,
+        SITE_COUNT,
+        SITE_BYTES,
+        SITE_PEAK_BYTES,
+        GC_COLLECTIONS,
+        GC_PAUSE,
+        RSS_GROWTH,
+        RSS_PEAK,
+        MINOR_FAULTS,
+    )
 }
 """Every metric by its name."""
 
 DEFAULT_RULES: Final[Mapping[Metric, Rule]] = {
     REFS: Rule(Tolerance(), Severity.FAIL),
+    ALLOCATION_COUNT: Rule(Tolerance(0.01, 16), Severity.FAIL),
+    ALLOCATED_BYTES: Rule(Tolerance(0.01, 4 * 2**10), Severity.FAIL),
+    PEAK_BYTES: Rule(Tolerance(0.05, 64 * 2**10), Severity.FAIL),
+    LEFT_BYTES: Rule(Tolerance(0.05, 64 * 2**10), Severity.WARN),
     CALLS: Rule(Tolerance(0.05, 8), Severity.WARN),
     CPU_TIME: Rule(Tolerance(0.10), Severity.WARN),
     WALL_TIME: Rule(Tolerance(0.10), Severity.WARN),
     LEAKED_REFS: Rule(Tolerance(), Severity.FAIL),
+    LEAKED_THREADS: Rule(Tolerance(), Severity.WARN),
+    LEAKED_TASKS: Rule(Tolerance(), Severity.WARN),
 }
-"""The rule of each metric when neither option, ini nor marker sets one."""
+"""The rule of each judged metric when neither option, ini nor marker sets one."""
 
 
 def subject_of_key(path: tuple[str, ...], key: str) -> str:

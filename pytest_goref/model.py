@@ -18,9 +18,14 @@ class Group(enum.Enum):
     """A family of metrics that users set rules for together."""
 
     COUNTS = "counts"
+    ALLOCATIONS = "allocations"
     CALLS = "calls"
     DURATIONS = "durations"
     LEAKS = "leaks"
+    SITES = "sites"
+    """Allocations by place: they explain, and are never judged."""
+    RUNTIME = "runtime"
+    """What the interpreter and the system did meanwhile: shown, never judged."""
 
 
 class Exactness(enum.Enum):
@@ -28,6 +33,8 @@ class Exactness(enum.Enum):
 
     EXACT = "exact"
     """Not at all: any difference is real, unless the test itself varies."""
+    REPEATABLE = "repeatable"
+    """By little, and more when the test starts threads or an event loop."""
     NOISY = "noisy"
     """By whatever else the machine does."""
 
@@ -42,6 +49,8 @@ class Metric:
         unit: the base unit of its samples.
         exactness: how far unchanged code may differ.
         portable: whether its numbers mean the same under another Python version.
+        judged: whether rules apply to it; if not, it is shown and explains.
+        accepted: whether a baseline stores it.
 
     """
 
@@ -50,6 +59,8 @@ class Metric:
     unit: Unit
     exactness: Exactness
     portable: bool = True
+    judged: bool = True
+    accepted: bool = True
 
 
 Samples = tuple[int, ...]
@@ -152,7 +163,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All measurements of one test in one run."""
+    """All measurements of one test in one run.
+
+    Attributes:
+        key: the test.
+        environment: where it ran.
+        mode: how it was executed.
+        measurements: what was counted.
+        visit: its timed rounds, None when none were taken.
+        problems: why it holds less than was asked for.
+        concurrent: whether threads or an event loop ran, so that repeatable metrics vary more.
+
+    """
 
     key: TestKey
     environment: Environment
@@ -160,6 +182,7 @@ class Record:
     measurements: Measurements
     visit: Visit | None = None
     problems: tuple[Problem, ...] = ()
+    concurrent: bool = False
 
     @property
     def comparable(self) -> bool:
@@ -237,69 +260,3 @@ class Limit:
     metric: Metric
     subject: str
     most: int
-
-
-class Outcome(enum.Enum):
-    """The result of judging one metric of one subject."""
-
-    SAME = "same"
-    IMPROVED = "improved"
-    REGRESSED = "regressed"
-    OVER_LIMIT = "over-limit"
-    NEW = "new"
-    GONE = "gone"
-    INCONCLUSIVE = "inconclusive"
-    INCOMPARABLE = "incomparable"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One metric of one subject, judged.
-
-    Attributes:
-        metric: what was judged.
-        subject: of what; empty for the whole test.
-        outcome: the result.
-        severity: what the result does to the test.
-        before: the accepted value, None when there is none.
-        after: the measured value, None when there is none.
-        reason: one sentence, where the numbers alone do not say it.
-
-    """
-
-    metric: Metric
-    subject: str
-    outcome: Outcome
-    severity: Severity
-    before: int | None
-    after: int | None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """All findings of one test that are worth telling, and what they amount to.
-
-    Attributes:
-        key: the test.
-        outcome: the first that applies of over-limit, regressed (at a severity that fails or warns), new,
-            incomparable, inconclusive, improved, same. Durations of one process are told but decide none.
-        findings: everything but SAME, most important first.
-        reason: why the whole test is new, incomparable or inconclusive.
-
-    """
-
-    key: TestKey
-    outcome: Outcome
-    findings: tuple[Finding, ...]
-    reason: str = ""
-
-    @property
-    def failures(self) -> tuple[Finding, ...]:
-        """The findings that fail the test."""
-        return tuple(f for f in self.findings if is_failure(f))
-
-
-def is_failure(finding: Finding) -> bool:
-    """Return whether ``finding`` fails its test."""
-    return finding.severity is Severity.FAIL and finding.outcome in (Outcome.REGRESSED, Outcome.OVER_LIMIT)

@@ -6,19 +6,16 @@ from pytest_goref.metrics import CALLS, CPU_TIME, REFS
 from pytest_goref.model import (
     BaselineEntry,
     Environment,
-    Finding,
     Mode,
-    Outcome,
     Problem,
     ProblemKind,
     Record,
     Round,
     Severity,
     TestKey,
-    Verdict,
     Visit,
-    is_failure,
 )
+from pytest_goref.verdict import Finding, Outcome, Verdict, is_failure
 
 KEY = TestKey("tests/test_orders.py", "test_total[1]")
 ENVIRONMENT = Environment("cpython-3.12", "x86_64 Linux (2 CPUs)", "abc")

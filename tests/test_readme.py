@@ -13,10 +13,10 @@ import pytest
 import pytest_goref
 from pytest_goref.cli.arguments import COMMANDS
 from pytest_goref.metrics import DEFAULT_RULES, METRICS
-from pytest_goref.model import Outcome
 from pytest_goref.plugin import hooks
 from pytest_goref.plugin.options import OPTIONS
 from pytest_goref.plugin.passes import PASSES
+from pytest_goref.verdict import Outcome
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.judge import judge
 from pytest_goref.compare.rules import Rules
-from pytest_goref.model import BaselineEntry, Exactness, Outcome, Record, Severity, Visit
+from pytest_goref.model import BaselineEntry, Exactness, Record, Severity, Visit
+from pytest_goref.verdict import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pytest_goref.model import Outcome, Samples, Tolerance
+from pytest_goref.verdict import Outcome
+
+if TYPE_CHECKING:
+    from pytest_goref.model import Samples, Tolerance
 
 _HIGHEST_BELIEVABLE_DROP: Final = 0.9
 

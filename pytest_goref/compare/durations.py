@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.change import Change, exceeds
 from pytest_goref.metrics import CPU_TIME, WALL_TIME
-from pytest_goref.model import BaselineEntry, Measurements, Outcome, Record, Samples, Tolerance, Visit
+from pytest_goref.verdict import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pytest_goref.model import BaselineEntry, Measurements, Record, Samples, Tolerance, Visit
 
 _WAITS_BELOW: Final = 0.9
 """A test whose CPU time is a smaller share of its elapsed time waits for something."""

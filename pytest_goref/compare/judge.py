@@ -21,23 +21,20 @@ from pytest_goref.metrics import CPU_TIME
 from pytest_goref.model import (
     BaselineEntry,
     Exactness,
-    Finding,
     Group,
     Limit,
     Measurements,
     Metric,
     Mode,
-    Outcome,
     ProblemKind,
     Record,
     Rule,
     Samples,
     Severity,
     Tolerance,
-    Verdict,
-    is_failure,
 )
 from pytest_goref.quantity import Unit, format_quantity
+from pytest_goref.verdict import Finding, Outcome, Verdict, is_failure
 
 if TYPE_CHECKING:
     from pytest_goref.compare.rules import Rules
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
 _Compare = Callable[[Samples | None, Samples | None, Tolerance], Change]
 _COMPARE: Final[Mapping[Exactness, _Compare]] = {
     Exactness.EXACT: compare_exact,
+    Exactness.REPEATABLE: compare_exact,
     Exactness.NOISY: compare_fastest,
 }
 _BAD: Final = (Outcome.REGRESSED, Outcome.OVER_LIMIT)
@@ -54,7 +52,11 @@ _WITHOUT_BASELINE: Final[Mapping[Outcome, Outcome]] = {
     Outcome.REGRESSED: Outcome.OVER_LIMIT,
     Outcome.INCONCLUSIVE: Outcome.INCONCLUSIVE,
 }
-_WORST: Final[Mapping[Exactness, Callable[[Samples], int]]] = {Exactness.EXACT: max, Exactness.NOISY: min}
+_WORST: Final[Mapping[Exactness, Callable[[Samples], int]]] = {
+    Exactness.EXACT: max,
+    Exactness.REPEATABLE: max,
+    Exactness.NOISY: min,
+}
 """What a limit is held against: no execution may use a key more often; the fastest round tells the time."""
 _EXECUTIONS: Final[Mapping[Mode, str]] = {Mode.WARM: "repeatedly", Mode.COLD: "once"}
 

@@ -17,13 +17,18 @@ from pytest_goref.model import Exactness, Group, Limit, Metric, Rule, Severity, 
 from pytest_goref.quantity import Unit, parse_quantity
 
 _TARGETS: Final[Mapping[str, tuple[Metric, ...]]] = {
-    **{group.value: tuple(m for m in METRICS.values() if m.group is group) for group in Group},
-    **{name: (metric,) for name, metric in METRICS.items()},
+    **{
+        group.value: metrics
+        for group in Group
+        if (metrics := tuple(m for m in METRICS.values() if m.group is group and m.judged))
+    },
+    **{name: (metric,) for name, metric in METRICS.items() if metric.judged},
 }
 _PERCENTAGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 _MOST_PERCENT: Final = 1_000_000
 _SHOWN_CHARACTERS: Final = 80
 _OFF: Final = "off"
+_NOT_JUDGED: Final = Rule(Tolerance(), Severity.OFF)
 _EXAMPLES: Final = "write for example counts:0, calls:5%+8, durations:10% or calls:off"
 
 
@@ -102,8 +107,8 @@ class Rules:
         return Rules(by_metric, frozenset(chosen))
 
     def rule(self, metric: Metric) -> Rule:
-        """Return the rule of ``metric``."""
-        return self.by_metric[metric]
+        """Return the rule of ``metric``; one that is never judged is off."""
+        return self.by_metric.get(metric, _NOT_JUDGED)
 
 
 def parse_limits(max_count: object = None, max_duration: object = None) -> tuple[Limit, ...]:

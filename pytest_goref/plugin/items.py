@@ -18,7 +18,7 @@ from pytest_goref.plugin.settings import Settings, is_measured, read_request
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from pytest_goref.plugin.passes import Tools
+    from pytest_goref.plugin.pass_context import Tools
     from pytest_goref.plugin.region import Region
 
 _REPEATS_ITSELF: Final = (

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from pytest_goref.compare.judge import judge
 from pytest_goref.environment import current_environment
 from pytest_goref.errors import GorefError
-from pytest_goref.model import Mode, Outcome, Problem, ProblemKind, Record, TestKey, Verdict
-from pytest_goref.plugin.passes import COUNTS, PASSES, TIME, Collected, NotRepeatableError, PassContext, Tools
+from pytest_goref.model import Mode, Problem, ProblemKind, Record, TestKey
+from pytest_goref.plugin.pass_context import Collected, NotRepeatableError, PassContext, Tools
+from pytest_goref.plugin.passes import COUNTS, PASSES, TIME
 from pytest_goref.plugin.process_state import ProcessState
 from pytest_goref.plugin.region import Execution, Region
 from pytest_goref.profilers import ProfilerUnavailableError
@@ -19,6 +20,7 @@ from pytest_goref.profilers.clock import ClockProfiler
 from pytest_goref.report.plain import verdict_to_plain
 from pytest_goref.report.rows import failure_text
 from pytest_goref.store.codec import record_to_plain
+from pytest_goref.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,6 +91,7 @@ class ItemMeasurement:
         self._before = self._in_test = ProcessState.save()
         self._first = Execution()
         self._window: RunningRefs | None = None
+        self._collected = Collected()
         self._record: Record | None = None
         self._verdict: Verdict | None = None
 
@@ -149,7 +152,7 @@ class ItemMeasurement:
         self._record = self._cold(*problems)
 
     def _warm(self, execute: Execute) -> Record:
-        collected = Collected()
+        collected = self._collected
         plan, first = self.plan, self._first
         taken = self._taken()
         context = PassContext(
@@ -163,7 +166,7 @@ class ItemMeasurement:
         )
         for name in taken:
             PASSES[name](context)
-        return self._made(Mode.WARM, collected)
+        return self._made(Mode.WARM)
 
     def _taken(self) -> list[str]:
         """Return the passes that are asked for and can be taken, in the order in which they are."""
@@ -175,12 +178,14 @@ class ItemMeasurement:
         first, taken = self._first, self._taken()
         timed = first.round if TIME in taken else None
         counted = first.counted if COUNTS in taken else {}
-        collected = Collected()
+        self._collected.drop_capture()
+        self._collected = collected = Collected()
         collected.note(*problems)
         collected.add(replace(first, round=timed, counted=counted))
-        return self._made(Mode.COLD, collected)
+        return self._made(Mode.COLD)
 
-    def _made(self, mode: Mode, collected: Collected) -> Record:
+    def _made(self, mode: Mode) -> Record:
+        collected = self._collected
         for name, why in self.plan.skipped.items():
             if why and name in self.plan.request.passes:
                 collected.note(Problem(ProblemKind.SKIPPED, why))
@@ -191,6 +196,7 @@ class ItemMeasurement:
             measurements=collected.measurements(),
             visit=collected.visit(),
             problems=tuple(collected.problems),
+            concurrent=collected.concurrent,
         )
 
     def conclude(self) -> str:

@@ -14,7 +14,9 @@ from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
+    from pytest_goref.profile import StackProfile
     from pytest_goref.profilers import Observation, Profiler, Running
 
 _T = TypeVar("_T")
@@ -32,6 +34,10 @@ class Execution:
         round: its times, when a clock was on.
         timers: ns per call of what was given to ``goref.measure``, by name.
         problems: what could not be measured.
+        profiles: where time and memory went, at most one of each kind.
+        capture: a file in memray's own format; whoever takes the execution owns it.
+        callers: for each subject of ``calls`` the function that called it most.
+        concurrent: whether threads or an event loop were seen.
         failure: why the execution failed, "" when it passed.
 
     """
@@ -40,6 +46,10 @@ class Execution:
     round: Round | None = None
     timers: dict[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    profiles: tuple[StackProfile, ...] = ()
+    capture: Path | None = None
+    callers: Mapping[str, str] = field(default_factory=dict)
+    concurrent: bool = False
     failure: str = ""
 
 
@@ -145,13 +155,27 @@ class Region:
         """Return what was seen, once the test is over."""
         counted: dict[Metric, Mapping[str, int]] = {}
         taken: Round | None = None
+        callers: dict[str, str] = {}
+        capture: Path | None = None
         for observation in self._observations:
             counted.update(observation.counted)
+            callers.update(observation.callers)
             taken = observation.round or taken
+            capture = observation.capture or capture
         if taken:
             taken = replace(
                 taken,
                 wall_ns=max(taken.wall_ns - self._extra_wall_ns, 0),
                 cpu_ns=max(taken.cpu_ns - self._extra_cpu_ns, 0),
             )
-        return Execution(counted, taken, self._timers, tuple(self._problems), failure)
+        return Execution(
+            counted=counted,
+            round=taken,
+            timers=self._timers,
+            problems=tuple(self._problems),
+            profiles=tuple(o.profile for o in self._observations if o.profile is not None),
+            capture=capture,
+            callers=callers,
+            concurrent=any(o.concurrent for o in self._observations),
+            failure=failure,
+        )

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_goref.errors import GorefError
-from pytest_goref.model import Record, TestKey, Verdict
+from pytest_goref.model import Record, TestKey
 from pytest_goref.plugin.measurement import REPORT_ATTRIBUTE
 from pytest_goref.report.plain import verdict_from_plain
 from pytest_goref.store.codec import record_from_plain
 
 if TYPE_CHECKING:
     import pytest
+
+    from pytest_goref.verdict import Verdict
 
 
 @dataclass(slots=True)

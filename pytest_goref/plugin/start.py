@@ -11,11 +11,12 @@ from pytest_goref.plugin.controller import Controller, Purpose
 from pytest_goref.plugin.fixture import REGION
 from pytest_goref.plugin.items import ItemHooks
 from pytest_goref.plugin.measurement import Judging
-from pytest_goref.plugin.passes import Tools
+from pytest_goref.plugin.pass_context import Tools
 from pytest_goref.plugin.selection import Selection, SelectionHooks
 from pytest_goref.plugin.settings import Settings, executes_tests, read_settings
 from pytest_goref.plugin.worker import WorkerHooks
 from pytest_goref.profilers.calls import CallsProfiler
+from pytest_goref.profilers.places import Places
 from pytest_goref.profilers.refs import RefsProfiler
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.reference import Reference, check_readable, check_saveable, open_reference
@@ -38,7 +39,7 @@ def start(config: pytest.Config) -> None:
     except (GorefError, OSError) as error:
         raise pytest.UsageError(f"goref: {error}") from None
     plugin_files = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
-    calls = CallsProfiler(settings.rootdir, filter(None, plugin_files))
+    calls = CallsProfiler(Places(settings.rootdir, filter(None, plugin_files)))
     tools = Tools(RefsProfiler(), calls)
     items = ItemHooks(settings, tools, Judging(reference, settings.strict))
     config.stash[REGION] = items.region

@@ -12,8 +12,10 @@ from pytest_goref.errors import GorefError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pytest_goref.model import Metric, Round
+    from pytest_goref.profile import StackProfile
 
 __all__ = ["Observation", "Profiler", "ProfilerUnavailableError", "Running"]
 
@@ -29,11 +31,19 @@ class Observation:
     Attributes:
         counted: metric -> subject -> value. A metric with no subjects was measured and saw nothing.
         round: the times of the execution, from a clock.
+        profile: where its time or memory went.
+        capture: a file in the profiler's own format, for its own pages; the receiver owns it.
+        callers: for each subject of ``calls`` the function that called it most, where that is not the runner.
+        concurrent: whether threads or an event loop were seen.
 
     """
 
     counted: Mapping[Metric, Mapping[str, int]] = field(default_factory=dict)
     round: Round | None = None
+    profile: StackProfile | None = None
+    capture: Path | None = None
+    callers: Mapping[str, str] = field(default_factory=dict)
+    concurrent: bool = False
 
 
 class Running(Protocol):

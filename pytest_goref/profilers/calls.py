@@ -7,12 +7,10 @@ out.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import types
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.metrics import CALLS
@@ -20,7 +18,9 @@ from pytest_goref.profilers import Observation, ProfilerUnavailableError
 
 if TYPE_CHECKING:
     import cProfile
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from pytest_goref.profilers.places import Places
 
     class _Called(Protocol):
         """What ``cProfile`` tells of a function, or of a function called by another."""
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
         def calls(self) -> Iterable[_Called] | None: ...
 
 
-_RUNNER_PACKAGES: Final = ("_pytest", "pluggy", "pytest", "pytest_goref")
-"""Whoever runs the test: what only they call is not the test's work."""
-
 _Code = types.CodeType | str
 _Callers = defaultdict[_Code, dict[_Code, int]]
 
@@ -53,13 +50,12 @@ class CallsProfiler:
     """Counts calls in the thread that starts it.
 
     Args:
-        rootdir: code below it is project code, unless it is installed there (a virtual environment).
-        runner_files: source files that help to run tests, such as those of other plugins.
+        places: names files.
 
     """
 
-    def __init__(self, rootdir: Path, runner_files: Iterable[str] = ()) -> None:
-        self._names = FunctionNames(rootdir, runner_files)
+    def __init__(self, places: Places) -> None:
+        self._names = FunctionNames(places)
 
     def start(self) -> RunningCalls:
         """Start ``cProfile``.
@@ -116,26 +112,25 @@ class RunningCalls:
         self._profile.disable()
         if replaced:
             raise ProfilerUnavailableError("the test itself sets a profiler, so that calls were missed")
-        return Observation({CALLS: self._names.count(self._profile.getstats())})
+        calls, callers = self._names.count(self._profile.getstats())
+        return Observation({CALLS: calls}, callers=callers)
 
 
 class FunctionNames:
     """Turns what ``cProfile`` saw into subjects.
 
     Args:
-        rootdir: where project code lives.
-        runner_files: source files whose functions are part of the test runner.
+        places: names files.
 
     """
 
-    def __init__(self, rootdir: Path, runner_files: Iterable[str] = ()) -> None:
-        self._root = os.path.join(os.path.realpath(rootdir), "")  # noqa: PTH118 - compared as text, per function
-        self._runner_files = frozenset(map(os.path.realpath, runner_files))
-        self._files: dict[str, tuple[str, bool]] = {}
+    def __init__(self, places: Places) -> None:
+        self._places = places
 
-    def count(self, stats: Iterable[_Entry]) -> dict[str, int]:
-        """Return calls by subject, without those that only serve to run the test.
+    def count(self, stats: Iterable[_Entry]) -> tuple[dict[str, int], dict[str, str]]:
+        """Return calls by subject, and for each subject the other one that called it most.
 
+        Calls that only serve to run the test are left out.
         Project code counts however it was called. Other code counts as often as the test's own code, or what
         that called, has called it: calls made by the runner, and by what only the runner uses, are left out.
         """
@@ -143,6 +138,7 @@ class FunctionNames:
         callers = _callers(entries)
         runner = self._runner_functions(entries, callers)
         calls: Counter[str] = Counter()
+        called_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for entry in entries:
             subject, is_project = self._subject(entry.code)
             if is_project:
@@ -152,7 +148,12 @@ class FunctionNames:
                     number for caller, number in callers[entry.code].items() if caller not in runner
                 )
                 calls[subject] += by_test
-        return {subject: number for subject, number in calls.items() if number}
+            for caller, number in callers[entry.code].items():
+                name = "" if caller in runner else self._subject(caller)[0]
+                if name not in ("", subject):
+                    called_by[subject][name] += number
+        seen = {subject: number for subject, number in calls.items() if number}
+        return seen, _most_frequent(called_by, seen)
 
     def _runner_functions(self, entries: Iterable[_Entry], callers: _Callers) -> set[_Code]:
         """Return the functions of the runner, and those that were called from nowhere else."""
@@ -174,47 +175,16 @@ class FunctionNames:
         """Return the subject of ``code`` ("" for the test runner) and whether it is project code."""
         if isinstance(code, str):
             return c_function_name(code), False
-        place, is_project = self._place(code.co_filename)
-        if not place or not (is_project or place.startswith("<")):
-            return place, False
-        return f"{place}:{code.co_qualname}", is_project
-
-    def _place(self, file: str) -> tuple[str, bool]:
-        """Return how ``file`` is shown ("" for the runner) and whether it is project code; remembered."""
-        known = self._files.get(file)
-        if known is None:
-            known = self._files[file] = self._find_place(file)
-        return known
-
-    def _find_place(self, file: str) -> tuple[str, bool]:
-        if file.startswith("<"):
-            frozen = file.removeprefix("<frozen ").removesuffix(">")
-            return (frozen, False) if file.startswith("<frozen ") else (_ADDRESS.sub("0x", file), False)
-        real = os.path.realpath(file)
-        if real.startswith(self._root) and not _is_installed(real, self._root):
-            return real[len(self._root) :].replace(os.sep, "/"), True
-        module = _module_of(real)
-        runs_tests = real in self._runner_files or module.partition(".")[0] in _RUNNER_PACKAGES
-        return ("", False) if runs_tests else (module, False)
+        return self._places.function(code.co_filename, code.co_qualname)
 
 
-def _is_installed(file: str, root: str) -> bool:
-    """Return whether ``file``, below ``root``, belongs to an environment kept in the project."""
-    if "site-packages" in Path(file).parts:
-        return True
-    prefixes = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
-    return any(prefix.startswith(root) and file.startswith(prefix + os.sep) for prefix in prefixes)
-
-
-def _module_of(file: str) -> str:
-    """Return the dotted module of ``file``: its path below the longest entry of ``sys.path``."""
-    entries = {os.path.realpath(entry) for entry in sys.path if entry}
-    holders = [entry for entry in entries if file.startswith(entry + os.sep)]
-    relative = file[len(max(holders, key=len)) + 1 :] if holders else Path(file).name
-    parts = list(Path(relative).with_suffix("").parts)
-    if len(parts) > 1 and parts[-1] == "__init__":
-        parts.pop()
-    return ".".join(parts)
+def _most_frequent(called_by: Mapping[str, Counter[str]], calls: Mapping[str, int]) -> dict[str, str]:
+    """Return for each subject that was called its most frequent caller, of equals the first by name."""
+    return {
+        subject: min(numbers, key=lambda name: (-numbers[name], name))
+        for subject, numbers in called_by.items()
+        if subject in calls
+    }
 
 
 def c_function_name(text: str) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.metrics import METRICS
-from pytest_goref.model import Finding, Outcome, Severity, TestKey, Verdict
+from pytest_goref.model import Severity, TestKey
+from pytest_goref.verdict import Finding, Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,11 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.model import Exactness, Finding, Group, Outcome, Severity, Verdict
+from pytest_goref.model import Exactness, Group, Severity
 from pytest_goref.quantity import Unit, format_quantity
 from pytest_goref.report.terminal import table
 from pytest_goref.report.text import printable, shorten
+from pytest_goref.verdict import Finding, Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from pytest_goref.model import Outcome, Severity, TestKey, Verdict, is_failure
+from pytest_goref.model import Severity, TestKey
 from pytest_goref.report.rows import Row, first_rows, rows_of
 from pytest_goref.report.text import printable
+from pytest_goref.verdict import Outcome, Verdict, is_failure
 
 _BY_COMPARISON: Final = (Outcome.SAME, Outcome.IMPROVED, Outcome.REGRESSED, Outcome.OVER_LIMIT)
 _MOST_ROWS: Final = 8

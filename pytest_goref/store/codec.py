@@ -57,6 +57,8 @@ def record_to_plain(record: Record) -> dict[str, object]:
         plain["problems"] = [
             {"kind": problem.kind.value, "text": problem.text} for problem in record.problems
         ]
+    if record.concurrent:
+        plain["concurrent"] = True
     return plain
 
 
@@ -79,6 +81,7 @@ def record_from_plain(obj: object) -> Record:
             _problem_from_plain(problem, ("problems", str(index)))
             for index, problem in enumerate(_list(members.get("problems", []), ("problems",)))
         ),
+        members.get("concurrent") is True,
     )
 
 

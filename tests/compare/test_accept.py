@@ -7,16 +7,7 @@ from hypothesis import strategies as st
 
 from pytest_goref.compare.accept import accept
 from pytest_goref.metrics import CALLS, REFS
-from pytest_goref.model import (
-    BaselineEntry,
-    Environment,
-    Measurements,
-    Mode,
-    Record,
-    Round,
-    TestKey,
-    Visit,
-)
+from pytest_goref.model import BaselineEntry, Environment, Measurements, Mode, Record, Round, TestKey, Visit
 
 KEY = TestKey("tests/test_orders.py", "test_total")
 HERE = Environment("cpython-3.12", "words", "here")

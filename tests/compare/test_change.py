@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_goref.compare.change import Change, compare_exact, exceeds
-from pytest_goref.model import Outcome, Samples, Tolerance
+from pytest_goref.model import Samples, Tolerance
+from pytest_goref.verdict import Outcome
 
 REGRESSED, IMPROVED = Outcome.REGRESSED, Outcome.IMPROVED
 SAME, INCONCLUSIVE = Outcome.SAME, Outcome.INCONCLUSIVE

@@ -14,7 +14,6 @@ from pytest_goref.model import (
     BaselineEntry,
     Environment,
     Mode,
-    Outcome,
     Record,
     Round,
     Samples,
@@ -22,6 +21,7 @@ from pytest_goref.model import (
     Tolerance,
     Visit,
 )
+from pytest_goref.verdict import Outcome
 
 KEY = TestKey("tests/test_orders.py", "test_total")
 TENTH = Tolerance(0.1)

@@ -14,12 +14,10 @@ from pytest_goref.model import (
     BaselineEntry,
     Environment,
     Exactness,
-    Finding,
     Limit,
     Measurements,
     Metric,
     Mode,
-    Outcome,
     Problem,
     ProblemKind,
     Record,
@@ -27,9 +25,9 @@ from pytest_goref.model import (
     Samples,
     Severity,
     TestKey,
-    Verdict,
     Visit,
 )
+from pytest_goref.verdict import Finding, Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

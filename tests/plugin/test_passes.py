@@ -8,15 +8,8 @@ import pytest
 
 from pytest_goref.metrics import CALLS, LEAKED_REFS, REFS
 from pytest_goref.model import ProblemKind
-from pytest_goref.plugin.passes import (
-    PASSES,
-    Collected,
-    NotRepeatableError,
-    PassContext,
-    Tools,
-    counts_pass,
-    time_pass,
-)
+from pytest_goref.plugin.pass_context import Collected, NotRepeatableError, PassContext, Tools
+from pytest_goref.plugin.passes import PASSES, counts_pass, time_pass
 from pytest_goref.plugin.region import Execution, Region
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
 from pytest_goref.profilers.refs import RefsProfiler

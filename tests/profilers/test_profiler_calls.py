@@ -11,6 +11,7 @@ import pytest
 from pytest_goref.metrics import CALLS
 from pytest_goref.profilers import ProfilerUnavailableError
 from pytest_goref.profilers.calls import CallsProfiler, c_function_name
+from pytest_goref.profilers.places import Places
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ def calls_of(
 ) -> dict[str, int]:
     """Return the calls of a test with ``body`` in a file of the project."""
     test = load(rootdir / "test_app.py", f"def test(app):\n    {body}\n")
-    running = CallsProfiler(rootdir, runner_files).start()
+    running = CallsProfiler(Places(rootdir, runner_files)).start()
     try:
         test.test(module)
     finally:
@@ -153,15 +154,15 @@ def test_another_profiler_is_named(tmp_path: Path) -> None:
     other.enable()
     try:
         with pytest.raises(ProfilerUnavailableError, match="another profiler is active"):
-            CallsProfiler(tmp_path).start()
+            CallsProfiler(Places(tmp_path)).start()
     finally:
         other.disable()
-    CallsProfiler(tmp_path).start().stop()
+    CallsProfiler(Places(tmp_path)).start().stop()
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on a second profiler is refused")
 def test_a_test_that_sets_a_profiler_is_found_out(tmp_path: Path) -> None:
-    running = CallsProfiler(tmp_path).start()
+    running = CallsProfiler(Places(tmp_path)).start()
     sys.setprofile(None)
     with pytest.raises(ProfilerUnavailableError, match="sets a profiler"):
         running.stop()

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.metrics import CPU_TIME, METRICS, REFS
-from pytest_goref.model import Finding, Outcome, Severity, TestKey, Verdict
+from pytest_goref.model import Severity, TestKey
 from pytest_goref.report.plain import verdict_from_plain, verdict_to_plain
+from pytest_goref.verdict import Finding, Outcome, Verdict
 
 VERDICT = Verdict(
     TestKey("tests/test_a.py", "test_b"),

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from pytest_goref.metrics import CALLS, CPU_TIME, LEAKED_REFS, REFS, WALL_TIME
-from pytest_goref.model import Finding, Metric, Outcome, Severity, TestKey, Verdict
+from pytest_goref.model import Metric, Severity, TestKey
 from pytest_goref.report.rows import Row, failure_text, row_of, rows_of
+from pytest_goref.verdict import Finding, Outcome, Verdict
 
 KEY = TestKey("tests/test_orders.py", "test_total[a b]")
 GOLDEN = Path(__file__).parent / "golden"

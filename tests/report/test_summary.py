@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from pytest_goref.metrics import CALLS, CPU_TIME, LEAKED_REFS, REFS
-from pytest_goref.model import Finding, Outcome, Severity, TestKey, Verdict
+from pytest_goref.model import Severity, TestKey
 from pytest_goref.report.summary import NotCompared, Saved, Summary
 from pytest_goref.report.terminal import render_summary
+from pytest_goref.verdict import Finding, Outcome, Verdict
 
 GOLDEN = Path(__file__).parent / "golden"
 FAIL, WARN, OFF = Severity.FAIL, Severity.WARN, Severity.OFF
