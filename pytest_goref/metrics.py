@@ -28,8 +28,9 @@ LEAKED_REFS: Final = Metric("leaked_refs", Group.LEAKS, Unit.COUNT, Exactness.EX
 LEAKED_THREADS: Final = Metric("leaked_threads", Group.LEAKS, Unit.COUNT, Exactness.EXACT)
 """Threads started by the test and still alive after its tear-down; subject: name and function it began in."""
 
-LEAKED_TASKS: Final = Metric("leaked_tasks", Group.LEAKS, Unit.COUNT, Exactness.EXACT)
-"""asyncio tasks begun by the test and left pending when its function ended; subject: its coroutine."""
+LEAKED_TASKS: Final = Metric("leaked_tasks", Group.LEAKS, Unit.COUNT, Exactness.EXACT, portable=False)
+"""asyncio tasks begun by the test, pending when its function ended and not finished by its tear-down;
+subject: their coroutine. Measured for tests that are coroutines, from Python 3.12 on."""
 
 ALLOCATION_COUNT: Final = Metric(
     "allocation_count", Group.ALLOCATIONS, Unit.COUNT, Exactness.REPEATABLE, portable=False
@@ -65,25 +66,30 @@ SITE_PEAK_BYTES: Final = Metric(
 GC_COLLECTIONS: Final = Metric(
     "gc_collections", Group.RUNTIME, Unit.COUNT, Exactness.NOISY, judged=False, accepted=False
 )
-"""Garbage collections in a timed round; subject: the generation."""
+"""Garbage collections in a timed round; subject: the generation, or the name given to ``goref.memstats``."""
 
 GC_PAUSE: Final = Metric(
     "gc_pause", Group.RUNTIME, Unit.NANOSECOND, Exactness.NOISY, judged=False, accepted=False
 )
-"""Time of the garbage collections in a timed round; subject: the generation."""
+"""Time of the garbage collections in a timed round; subject: as for ``gc_collections``."""
 
 RSS_GROWTH: Final = Metric(
     "rss_growth", Group.RUNTIME, Unit.BYTE, Exactness.NOISY, judged=False, accepted=False
 )
-"""By how much the resident memory of the process grew in the timed rounds, 0 when it shrank; no subject."""
+"""By how much the resident memory of the process grew in a timed round, 0 when it shrank; no subject, or the
+name given to ``goref.memstats``."""
 
 RSS_PEAK: Final = Metric("rss_peak", Group.RUNTIME, Unit.BYTE, Exactness.NOISY, judged=False, accepted=False)
-"""The most resident memory of the process in the timed rounds, where the system tells; no subject."""
+"""The most resident memory of the process in a timed round, where the system tells; subject: as for
+``rss_growth``."""
 
 MINOR_FAULTS: Final = Metric(
     "minor_faults", Group.RUNTIME, Unit.COUNT, Exactness.NOISY, judged=False, accepted=False
 )
 """Pages that a timed round touched first; no subject."""
+
+OTHER: Final = "(other)"
+"""The subject that stands for all those that a baseline does not name."""
 
 METRICS: Final[Mapping[str, Metric]] = {
     metric.name: metric

@@ -8,12 +8,12 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_goref.quantity import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from pytest_goref.quantity import Unit
 
 
 class ProfileKind(enum.Enum):
@@ -44,11 +44,36 @@ Stack = tuple[Frame, ...]
 """Frames, outermost first; the first is the test's function or what it was called by outside the runner."""
 
 
+OTHER: Final = Frame("(other)", "", "(other)", 0)
+"""Stands for frames or stacks that there is no room for."""
+
+
 class Value(NamedTuple):
     """What one number of each stack is, for example ``time`` in nanoseconds."""
 
     name: str
     unit: Unit
+
+
+CPU_VALUES: Final = (Value("samples", Unit.COUNT), Value("time", Unit.NANOSECOND))
+"""The numbers of a stack in a CPU profile: how often it was seen, and the time that this stands for."""
+
+SAMPLE_NS: Final = 1_000_000
+"""The time between two samples, unless C code or a loop without calls lets none be taken."""
+
+SAMPLES: Final = 0
+"""Index of the samples in ``CPU_VALUES``."""
+
+TIME: Final = 1
+"""Index of the time in ``CPU_VALUES``."""
+
+MEMORY_VALUES: Final = (
+    Value("peak", Unit.BYTE),
+    Value("total", Unit.BYTE),
+    Value("left", Unit.BYTE),
+    Value("allocations", Unit.COUNT),
+)
+"""The numbers of a stack in a memory profile: bytes at the peak, altogether, not freed; how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +126,11 @@ def merged(profiles: Iterable[StackProfile]) -> StackProfile:
         first.elapsed_ns + sum(profile.elapsed_ns for profile in rest),
         first.covered_ns + sum(profile.covered_ns for profile in rest),
     )
+
+
+def sample_count(profile: StackProfile) -> int:
+    """Return how many samples the time in a CPU profile is worth: a late one stands for several."""
+    return profile.total(TIME) // SAMPLE_NS
 
 
 def _summed(weighted: Iterable[tuple[Stack, int]]) -> dict[str, int]:

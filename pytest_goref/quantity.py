@@ -19,6 +19,7 @@ class Unit(enum.Enum):
     COUNT = "count"
     NANOSECOND = "ns"
     BYTE = "B"
+    PERMILLE = "permille"
 
 
 _SCALES: Final[dict[Unit, dict[str, int]]] = {
@@ -41,13 +42,15 @@ _SCALES: Final[dict[Unit, dict[str, int]]] = {
         "mib": 2**20,
         "gib": 2**30,
     },
+    Unit.PERMILLE: {"%": 10},
 }
 _WRITTEN: Final[dict[Unit, str]] = {
     Unit.COUNT: "a whole number such as 16",
     Unit.NANOSECOND: "a time such as 50ms (units: ns, us, ms, s, min)",
     Unit.BYTE: "a size such as 64KiB (units: B, kB, MB, GB, KiB, MiB, GiB)",
+    Unit.PERMILLE: "a share such as 12.5%",
 }
-_QUANTITY: Final = re.compile(r"\s*(\d+(?:_\d+)*(?:\.\d+)?)\s*([A-Za-zµμ]*)\s*", re.ASCII)
+_QUANTITY: Final = re.compile(r"\s*(\d+(?:_\d+)*(?:\.\d+)?)\s*([A-Za-zµμ%]*)\s*", re.ASCII)
 _STEPS: Final[dict[Unit, tuple[tuple[str, int], ...]]] = {
     Unit.NANOSECOND: (("s", 10**9), ("ms", 10**6), ("us", 10**3)),
     Unit.BYTE: (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)),
@@ -85,6 +88,8 @@ def format_quantity(value: int, unit: Unit) -> str:
     """Return ``value`` as a person reads it: three significant digits and a unit, counts whole."""
     if unit is Unit.COUNT:
         return str(value)
+    if unit is Unit.PERMILLE:
+        return f"{value / 10:.1f} %"
     for suffix, scale in _STEPS[unit]:
         scaled = value / scale
         rounded = abs(float(f"{scaled:.3g}"))  # what is shown decides: 999 999 ns are 1.00 ms, not 1000 us

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,9 +29,10 @@ def test_the_tour_goes_as_expected(tour: subprocess.CompletedProcess[str]) -> No
     assert tour.returncode == 0, tour.stdout
     commands = [line for line in tour.stdout.splitlines() if line.startswith("$ ")]
     assert commands == [
-        "$ pytest --goref-save=main",
-        "$ pytest --goref-compare=main",
-        "$ SHOP_VARIANT=n_plus_one pytest --goref-compare=main",
+        "$ pytest --goref-passes=counts,time --goref-save=main",
+        "$ pytest --goref-passes=counts,time --goref-compare=main",
+        "$ SHOP_VARIANT=n_plus_one pytest --goref-passes=counts,time --goref-compare=main",
+        "$ SHOP_VARIANT=lost_cache pytest --goref-passes=counts,time --goref-compare=main",
     ]
     assert tour.stdout.endswith("The tour went as expected.\n")
 
@@ -41,7 +44,7 @@ def test_the_tour_writes_nothing_beside_itself(tour: subprocess.CompletedProcess
 
 def test_the_tour_fails_when_the_mistake_is_not_found(tmp_path: Path) -> None:
     tour = (EXAMPLES / "tour.py").read_text(encoding="utf-8")
-    unmeasured = tour.replace("step.option]", '"--no-goref"]').replace(
+    unmeasured = tour.replace("PASSES, step.option]", '"--no-goref"]').replace(
         "Path(__file__).resolve().parent", f"Path({str(EXAMPLES)!r})"
     )
     assert unmeasured.count("step.option") == tour.count("step.option") - 1
@@ -51,10 +54,78 @@ def test_the_tour_fails_when_the_mistake_is_not_found(tmp_path: Path) -> None:
     assert done.stdout.endswith("The tour did NOT go as expected.\n")
 
 
-@pytest.mark.parametrize("variant", ["", "n_plus_one"])
-def test_the_shop_passes_in_both_variants_while_nothing_is_measured(variant: str) -> None:
+@pytest.mark.parametrize("variant", ["", "n_plus_one", "lost_cache", "deepcopy", "slow_membership"])
+def test_the_shop_passes_in_all_variants_while_nothing_is_measured(variant: str) -> None:
     done = run("-m", "pytest", "-p", "no:cacheprovider", cwd=SHOP, SHOP_VARIANT=variant)
     assert done.returncode == 0, done.stdout
-    assert "8 passed" in done.stdout
+    assert "10 passed" in done.stdout
     assert "goref:" not in done.stdout
     assert not (SHOP / ".goref_cache").exists()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the shop with a baseline of the tests that the mistakes are found by."""
+    copy = tmp_path_factory.mktemp("where") / "shop"
+    shutil.copytree(SHOP, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    saved = measure(copy, "", "--goref-save=main", "-k", "statement or quote or letters")
+    assert "3 measured, saved to main: 3 entries written" in saved, saved
+    return copy
+
+
+def measure(shop: Path, variant: str, *options: str) -> str:
+    """Return what pytest prints for a variant of the shop."""
+    return run("-m", "pytest", *options, cwd=shop, SHOP_VARIANT=variant, COLUMNS="120").stdout
+
+
+def rows_below(output: str, header: str) -> list[list[str]]:
+    """Return the words of each line below the first one that begins with ``header``, up to an empty one."""
+    lines = iter(output.splitlines())
+    assert any(line.split()[:1] == [header] for line in lines), output
+    rows = [line.split() for line in itertools.takewhile(str.strip, lines)]
+    return [row for row in rows if not row[0].startswith("---")]
+
+
+@pytest.mark.parametrize(
+    ("variant", "test", "first"),
+    [
+        (
+            "n_plus_one",
+            "statement",
+            "sqlite3.Connection.execute 1 -> 101 +100 shop/database.py:Database.query",
+        ),
+        ("lost_cache", "statement", "shop/discounts.py:discount 0 -> 200 new shop/service.py:Shop.statement"),
+        ("deepcopy", "quote", "copy 0 -> 79 new shop/catalogue.py:product"),
+    ],
+)
+def test_the_failure_names_first_what_was_wrong(shop: Path, variant: str, test: str, first: str) -> None:
+    options = ("--goref-compare=main", "--goref-fail=calls:5%+8", "--goref-passes=counts", "-k", test)
+    output = measure(shop, variant, *options)
+    assert "1 failed" in output
+    assert " ".join(rows_below(output, "function")[0]) == first
+
+
+@pytest.mark.parametrize(
+    ("variant", "test", "first"),
+    [("lost_cache", "statement", "shop/discounts.py:discount"), ("deepcopy", "quote", "copy")],
+)
+def test_a_warning_names_first_what_was_wrong(shop: Path, variant: str, test: str, first: str) -> None:
+    output = measure(shop, variant, "--goref-compare=main", "--goref-passes=counts", "-k", test)
+    assert "1 passed" in output
+    assert rows_below(output, "function")[0][0] == first
+
+
+def test_a_slow_search_is_named_with_its_share_of_the_time(shop: Path) -> None:
+    output = measure(shop, "slow_membership", "--goref-compare=main", "-k", "letters")
+    assert "same work, perhaps slower" in output
+    assert "same calls, same allocations: the time is in the functions below" in output
+    first, *_ = rows_below(output, "function")
+    assert first[:2] == ["shop/mailing.py:wants_mail", "5000"]
+
+
+def test_a_needless_copy_is_the_first_place_that_allocates_more(shop: Path) -> None:
+    pytest.importorskip("memray")
+    output = measure(shop, "deepcopy", "--goref-compare=main", "-k", "quote")
+    assert "1 failed" in output
+    site, *_ = rows_below(output, "site")
+    assert (site[0], site[6]) == ("copy", "new")

@@ -4,15 +4,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_goref.metrics import DEFAULT_RULES, METRICS, subject_of_key
-from pytest_goref.model import Exactness, Severity
+from pytest_goref.model import Exactness, Group, Severity
 
 _NAMES = st.text("ab/:\\", max_size=4)
 _PLACES = st.tuples(st.lists(_NAMES.filter(bool), max_size=3).map(tuple), _NAMES)
 
 
-def test_every_metric_is_listed_under_its_own_name_and_has_a_rule() -> None:
+def test_every_metric_is_listed_under_its_own_name_and_has_a_rule_if_it_is_judged() -> None:
     assert all(metric.name == name for name, metric in METRICS.items())
-    assert set(DEFAULT_RULES) == set(METRICS.values())
+    assert set(DEFAULT_RULES) == {metric for metric in METRICS.values() if metric.judged}
+
+
+def test_what_is_only_shown_is_in_groups_of_its_own() -> None:
+    judged, shown = ({m.group for m in METRICS.values() if m.judged is judged} for judged in (True, False))
+    assert shown == {Group.SITES, Group.RUNTIME}
+    assert not judged & shown
 
 
 def test_no_noisy_metric_fails_a_test_by_default() -> None:

@@ -30,6 +30,7 @@ from pytest_goref.quantity import Unit, format_quantity, parse_quantity
         ("10 MB", Unit.BYTE, 10_000_000),
         ("0.1 KiB", Unit.BYTE, 102),  # 102.4
         ("9223372036854775807", Unit.COUNT, 2**63 - 1),
+        ("12.5 %", Unit.PERMILLE, 125),
     ],
 )
 def test_a_quantity_is_read_in_base_units(text: str, unit: Unit, value: int) -> None:
@@ -48,6 +49,8 @@ def test_a_quantity_is_read_in_base_units(text: str, unit: Unit, value: int) -> 
         ("5", Unit.NANOSECOND),
         ("5 KiB", Unit.NANOSECOND),
         ("5ms", Unit.BYTE),
+        ("5%", Unit.BYTE),
+        ("5", Unit.PERMILLE),
         ("5 m s", Unit.NANOSECOND),
         ("1__0", Unit.COUNT),
         (".5s", Unit.NANOSECOND),
@@ -103,6 +106,7 @@ def test_any_text_is_a_quantity_or_refused(text: str, unit: Unit) -> None:
         (1_023 * 1024, Unit.BYTE, "1023 KiB"),
         (2**20 - 1, Unit.BYTE, "1.00 MiB"),
         (5 * 2**40, Unit.BYTE, "5120 GiB"),
+        (967, Unit.PERMILLE, "96.7 %"),
     ],
 )
 def test_a_value_is_written_for_people(value: int, unit: Unit, text: str) -> None:

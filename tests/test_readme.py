@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,7 +17,13 @@ from pytest_goref.metrics import DEFAULT_RULES, METRICS
 from pytest_goref.plugin import hooks
 from pytest_goref.plugin.options import OPTIONS
 from pytest_goref.plugin.passes import PASSES
+from pytest_goref.quantity import Unit, parse_quantity
+from pytest_goref.report.export import FORMATS
+from pytest_goref.store.artifacts import DEFAULT_MOST_BYTES
 from pytest_goref.verdict import Outcome
+
+if TYPE_CHECKING:
+    from pytest_goref.model import Tolerance
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,7 +75,7 @@ def test_marked_tests_pass_and_are_measured(code: str, pytester: pytest.Pytester
 
 def test_there_are_examples_of_each_kind() -> None:
     assert blocks("executed: script")
-    assert len(blocks("executed: tests")) == 2
+    assert len(blocks("executed: tests")) == 3
 
 
 def test_there_are_two_commands() -> None:
@@ -100,10 +107,17 @@ def test_every_option_and_ini_key_is_in_the_table(option: object) -> None:
 def test_no_other_option_or_ini_key_is_mentioned() -> None:
     names = {option.name for option in OPTIONS}
     assert set(re.findall(r"--goref-([\w-]+)", README + CHANGELOG)) <= names
-    assert set(re.findall(r"(?<!pytest_)(?<!\.)\bgoref_(\w+)", README)) - {"cache"} <= {
+    assert set(re.findall(r"(?<!pytest_)(?<!\.)\bgoref_(\w+)", README)) - {"cache", "artifacts_limit"} <= {
         option.name for option in OPTIONS if option.ini
     }
     assert {"--goref", "--no-goref"} <= {row[0] for row in table_rows(section("Options"))}
+
+
+def test_every_format_of_exports_is_described_and_the_limit_is_right() -> None:
+    rows = table_rows(section("Profiles and exports"))
+    assert [row[0] for row in rows[1:]] == list(FORMATS)
+    limits = [row[1] for row in table_rows(section("Options")) if "goref_artifacts_limit" in row[1]]
+    assert [parse_quantity(text.partition("=")[2], Unit.BYTE) for text in limits] == [DEFAULT_MOST_BYTES]
 
 
 def test_every_marker_argument_is_in_the_table_and_in_an_example() -> None:
@@ -120,20 +134,22 @@ def test_every_metric_is_described_and_every_default_rule_is_right() -> None:
     assert {m.name: m.group.value for m in METRICS.values()}.items() <= metrics.items()
     defaults = {row[0]: (row[1], row[2]) for row in table_rows(section("Comparing")) if row[0] in METRICS}
     assert defaults == {
-        metric.name: (tolerance_words(rule.tolerance.relative, rule.tolerance.absolute), rule.severity.value)
+        metric.name: (tolerance_words(rule.tolerance, metric.unit), rule.severity.value)
         for metric, rule in DEFAULT_RULES.items()
     }
 
 
-def tolerance_words(relative: float, absolute: int) -> str:
+def tolerance_words(tolerance: Tolerance, unit: Unit) -> str:
+    relative, absolute = tolerance.relative, tolerance.absolute
     words = [f"{relative:.0%}".replace("%", " %")] if relative else []
-    return " + ".join([*words, str(absolute)] if absolute or not words else words)
+    number = f"{absolute // 1024} KiB" if unit is Unit.BYTE else str(absolute)
+    return " + ".join([*words, number] if absolute or not words else words)
 
 
 def test_every_rule_shown_is_one() -> None:
     from pytest_goref.compare.rules import parse_rule  # noqa: PLC0415 - only this test parses
 
-    shown = re.findall(r"`((?:counts|calls|durations|leaks|wall_time|cpu_time):[^`]+)`", README)
+    shown = re.findall(r"`((?:counts|allocations|calls|durations|leaks|wall_time|cpu_time):[^`]+)`", README)
     assert len(shown) >= 5
     for text in shown:
         assert parse_rule(text).metrics

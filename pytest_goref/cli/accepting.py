@@ -10,6 +10,7 @@ from pytest_goref.compare.accept import accept
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.model import BaselineEntry, ProblemKind, TestKey
 from pytest_goref.report.text import printable
+from pytest_goref.store.artifacts import Artifacts, owner_of_baseline, owner_of_run
 
 if TYPE_CHECKING:
     import argparse
@@ -49,6 +50,9 @@ def _run(project: Project, options: argparse.Namespace) -> Answer:
     if not after:
         raise InvalidValueError(_nothing(run, refused))
     saved = baselines.save(options.name, after)
+    artifacts = Artifacts(project.cache.artifacts)
+    for key in after:
+        artifacts.copy(owner_of_run(run), owner_of_baseline(options.name), key)
     counts = f"{saved.new} new, {saved.changed} changed, {saved.unchanged} unchanged, {len(refused)} refused"
     return Answer(
         (

@@ -8,7 +8,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from pytest_goref import __version__
-from pytest_goref.cli import accepting, comparing, listing, pruning, showing
+from pytest_goref.cli import accepting, comparing, differing, exporting, listing, pruning, ranking, showing
 from pytest_goref.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -22,14 +22,17 @@ COMMANDS: Final[tuple[Command, ...]] = (
     comparing.COMMAND,
     accepting.COMMAND,
     pruning.COMMAND,
+    ranking.COMMAND,
+    differing.COMMAND,
+    exporting.COMMAND,
 )
 """In the order of the help."""
 
 _DESCRIPTION: Final = """\
 Looks at what pytest runs with --goref have stored, and decides what is accepted. A run is what one such
 invocation measured of each marked test; a baseline is what tests are accepted to do, under a name, in files
-that are committed like code. No test is executed here, and only accept and prune write, into a baseline. The
-directory .goref_cache is looked for in the current directory and above.
+that are committed like code. No test is executed here, and only accept and prune write, into a baseline, and
+export, into a file. The directory .goref_cache is looked for in the current directory and above.
 """
 _EXAMPLES: Final = (
     "goref list",
@@ -37,6 +40,9 @@ _EXAMPLES: Final = (
     "goref compare main last",
     "goref accept main tests/test_shop.py",
     "goref prune main --dry-run",
+    "goref top last test_checkout",
+    "goref diff main last test_checkout",
+    "goref export last test_checkout --format speedscope",
 )
 _EXIT_CODES: Final = "exit codes: 0 fine, 1 a regression (compare), 4 bad input or unusable data"
 _CACHE_HELP: Final = "the .goref_cache to use, instead of the nearest one"

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.cli.command import REFERENCE, Answer, Command, summary_width
 from pytest_goref.cli.project import Project, covers
 from pytest_goref.compare.judge import judge
 from pytest_goref.compare.rules import RuleChange, Rules, parse_rule
+from pytest_goref.compare.where import Evidence, explain
 from pytest_goref.environment import current_environment
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.model import BaselineEntry, Environment, Record, Severity, TestKey, Visit
+from pytest_goref.profile import ProfileKind
 from pytest_goref.report.summary import NotCompared, Summary
 from pytest_goref.report.terminal import render_summary
+from pytest_goref.store.artifacts import Artifacts, owner_of_run
 from pytest_goref.store.reference import Reference, open_reference
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Collection, Iterable, Iterator
+
+    from pytest_goref.profile import StackProfile
 
 _REGRESSION: Final = 1
 
@@ -32,6 +38,10 @@ class _Side(Protocol):
 
     def record(self, key: TestKey, expected: BaselineEntry | None) -> Record | None:
         """Return what was measured of ``key``; None when nothing was."""
+        ...
+
+    def cpu_profile(self, key: TestKey) -> StackProfile | None:
+        """Return where ``key`` spent its time; None when that is not known here."""
         ...
 
     def without_record(self) -> Counter[str]:
@@ -53,6 +63,8 @@ class _RunSide:
     """
 
     def __init__(self, project: Project, run_id: int) -> None:
+        self._run_id = run_id
+        self._artifacts = Artifacts(project.cache.artifacts)
         self._run = project.history.run(run_id)
         self._results = {result.key: result for result in project.history.results(run_id)}
 
@@ -61,6 +73,9 @@ class _RunSide:
 
     def record(self, key: TestKey, _expected: BaselineEntry | None) -> Record | None:
         return self._results[key].record
+
+    def cpu_profile(self, key: TestKey) -> StackProfile | None:
+        return self._artifacts.get(owner_of_run(self._run_id), key, ProfileKind.CPU)
 
     def without_record(self) -> Counter[str]:
         return Counter(result.outcome for result in self._results.values() if result.record is None)
@@ -87,6 +102,9 @@ class _AcceptedSide:
     def record(self, key: TestKey, expected: BaselineEntry | None) -> Record | None:
         entry = self._reference.get(key)
         return None if entry is None else as_record(entry, expected)
+
+    def cpu_profile(self, key: TestKey) -> StackProfile | None:
+        return self._reference.profile(key, ProfileKind.CPU)
 
     def without_record(self) -> Counter[str]:
         return Counter()
@@ -178,7 +196,11 @@ def _summary(reference: Reference, side: _Side, rules: Rules) -> Summary:
         expected = reference.get(key)
         record = side.record(key, expected)
         if record is not None:
-            verdicts.append(judge(record, expected, rules))
+            verdict = judge(record, expected, rules)
+            evidence = Evidence(
+                cpu_before=reference.profile(key, ProfileKind.CPU), cpu_after=side.cpu_profile(key)
+            )
+            verdicts.append(replace(verdict, where=explain(verdict, record, expected, evidence)))
     absent = sorted(set(reference.tests()).difference(side.keys()))
     missing = tuple(key for key in absent if side.looked_for(key))
     outcomes = side.without_record()
@@ -191,6 +213,7 @@ def _summary(reference: Reference, side: _Side, rules: Rules) -> Summary:
             failed=outcomes["failed"] + outcomes["xfailed"],
             not_selected=len(absent) - len(missing),
         ),
+        failures_told=False,
     )
 
 

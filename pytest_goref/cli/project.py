@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.errors import CacheError, HistoryError
+from pytest_goref.errors import CacheError, HistoryError, InvalidValueError
 from pytest_goref.report.text import printable
 from pytest_goref.store.baseline import Baselines
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, RunInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_goref.model import TestKey
 
 _CACHE: Final = ".goref_cache"
+_MOST_NAMES: Final = 5
 _RUN: Final = re.compile(r"run:(\d{1,18})", re.ASCII)
 
 
@@ -93,6 +96,33 @@ def find_project(cache: str | None, directory: Path | None = None) -> Project:
         f"no {_CACHE} in {here} or above: run pytest --goref in the project first, "
         f"or name the directory with --cache DIR"
     )
+
+
+def test_named(text: str, words: str, keys: Iterable[TestKey]) -> TestKey:
+    """Return the test that ``text`` names, as its node id is or as it is printed.
+
+    Args:
+        text: a node id, or a part of it that no other test has.
+        words: what holds the tests, as it is called in messages.
+        keys: the tests.
+
+    Raises:
+        InvalidValueError: none is named, or several are.
+
+    """
+    known = tuple(keys)
+    exact = [key for key in known if key.nodeid == text] or [key for key in known if nodeid(key) == text]
+    found = exact or [key for key in known if text in key.nodeid or text in nodeid(key)]
+    if not found:
+        raise InvalidValueError(f"{words} holds no test {text!r}: goref show without TEST lists them")
+    if len(found) > 1:
+        names = [nodeid(key) for key in found[:_MOST_NAMES]]
+        more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
+        raise InvalidValueError(
+            f"{text!r} names {len(found)} tests of {words}: {', '.join(names)}{more}: "
+            f"write more of the node id"
+        )
+    return found[0]
 
 
 def covers(run: RunInfo, path: str) -> bool:

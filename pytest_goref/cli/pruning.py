@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_goref.cli.command import Answer, Command, counted
 from pytest_goref.cli.project import Project, covers, nodeid
 from pytest_goref.errors import HistoryError
+from pytest_goref.store.artifacts import Artifacts, owner_of_baseline
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +36,7 @@ def _run(project: Project, options: argparse.Namespace) -> Answer:
     gone = [key for key in baseline.keys() if key not in found and covers(run, key.path)]  # noqa: SIM118 - no mapping
     if gone and not options.dry_run:
         project.baselines.remove(options.name, gone)
+        Artifacts(project.cache.artifacts).drop_tests(owner_of_baseline(options.name), gone)
     verb = "would prune" if options.dry_run else "pruned"
     done = f"{verb} {counted(len(gone), 'test')} from" if gone else "nothing to prune in"
     return Answer((*map(nodeid, gone), f"goref: {done} baseline {options.name}, by run {number}"))

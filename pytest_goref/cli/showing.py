@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.cli.command import REFERENCE, Answer, Command, counted, table_width
-from pytest_goref.cli.project import Project, nodeid
+from pytest_goref.cli.project import Project, nodeid, test_named
 from pytest_goref.environment import current_environment
-from pytest_goref.errors import InvalidValueError
 from pytest_goref.metrics import CALLS, CPU_TIME, METRICS, REFS
 from pytest_goref.model import BaselineEntry, Metric, Mode, Problem, Samples, TestKey, Visit
 from pytest_goref.quantity import Unit, format_quantity
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("test", "outcome", "refs", "calls", "fastest round")
 _DETAIL_COLUMNS: Final = ("metric", "subject", "value")
-_MOST_NAMES: Final = 5
 _ABSENT: Final = "-"
 _EXECUTIONS: Final = {Mode.WARM: "executed repeatedly", Mode.COLD: "executed once"}
 
@@ -64,7 +62,8 @@ def _run(project: Project, options: argparse.Namespace) -> Answer:
     words, shown = _stored(project, options.stored)
     if not options.tests:
         return Answer(_overview(words, shown))
-    found = [_named(text, words, shown) for text in options.tests]
+    by_key = {test.key: test for test in shown}
+    found = [by_key[test_named(text, words, by_key)] for text in options.tests]
     return Answer(tuple(_blocks([_details(words, test) for test in found])))
 
 
@@ -121,29 +120,6 @@ def _fastest(entry: BaselineEntry | None) -> str:
     here = visits.get(current_environment().fingerprint)
     walls = _walls(here) if here else [wall for some in visits.values() for wall in _walls(some)]
     return _duration(min(walls)) if walls else _ABSENT
-
-
-def _named(text: str, words: str, shown: Sequence[_Shown]) -> _Shown:
-    """Return the test that ``text`` names, as its node id is or as it is printed.
-
-    Raises:
-        InvalidValueError: none is named, or several are.
-
-    """
-    exact = [test for test in shown if test.key.nodeid == text] or [
-        test for test in shown if nodeid(test.key) == text
-    ]
-    found = exact or [test for test in shown if text in test.key.nodeid or text in nodeid(test.key)]
-    if not found:
-        raise InvalidValueError(f"{words} holds no test {text!r}: goref show without TEST lists them")
-    if len(found) > 1:
-        names = [nodeid(test.key) for test in found[:_MOST_NAMES]]
-        more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
-        raise InvalidValueError(
-            f"{text!r} names {len(found)} tests of {words}: {', '.join(names)}{more}: "
-            f"write more of the node id"
-        )
-    return found[0]
 
 
 def _details(words: str, test: _Shown) -> list[str]:

@@ -5,11 +5,11 @@ How a metric is compared follows from its exactness; nothing here asks which met
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_goref.compare.bounding import aligned
 from pytest_goref.compare.change import Change, compare_exact
 from pytest_goref.compare.durations import (
     comparable_durations,
@@ -17,6 +17,7 @@ from pytest_goref.compare.durations import (
     duration_obstacle,
     measured_durations,
 )
+from pytest_goref.compare.obstacles import not_measured, obstacles
 from pytest_goref.metrics import CPU_TIME
 from pytest_goref.model import (
     BaselineEntry,
@@ -33,7 +34,7 @@ from pytest_goref.model import (
     Severity,
     Tolerance,
 )
-from pytest_goref.quantity import Unit, format_quantity
+from pytest_goref.quantity import format_quantity
 from pytest_goref.verdict import Finding, Outcome, Verdict, is_failure
 
 if TYPE_CHECKING:
@@ -58,6 +59,18 @@ _WORST: Final[Mapping[Exactness, Callable[[Samples], int]]] = {
     Exactness.NOISY: min,
 }
 """What a limit is held against: no execution may use a key more often; the fastest round tells the time."""
+_TRUST: Final = (
+    Group.COUNTS,
+    Group.ALLOCATIONS,
+    Group.CALLS,
+    Group.DURATIONS,
+    Group.LEAKS,
+    Group.SITES,
+    Group.RUNTIME,
+)
+"""The groups, that first which says most about a test."""
+_CONCURRENT_RELATIVE: Final = 0.05
+"""The least tolerance of repeatable metrics where threads or tasks take turns as they please."""
 _EXECUTIONS: Final[Mapping[Mode, str]] = {Mode.WARM: "repeatedly", Mode.COLD: "once"}
 
 
@@ -100,6 +113,13 @@ def judge(
     return Verdict(record.key, outcome, told, _reason_of(told, outcome, whole))
 
 
+def revised(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """Return ``verdict``, in which something was compared, with ``findings`` in the place of its own."""
+    told = _worth_telling(findings)
+    outcome = _outcome_of(told, None)
+    return replace(verdict, outcome=outcome, findings=told, reason=_reason_of(told, outcome, None))
+
+
 def _whole_obstacle(record: Record, expected: BaselineEntry | None) -> _Whole | None:
     if expected is None:
         return _Whole(Outcome.NEW, "nothing is accepted for this test yet")
@@ -121,20 +141,22 @@ def _compare(record: Record, expected: BaselineEntry, rules: Rules) -> tuple[lis
     before: Measurements = {**expected.measurements, **timed_before}
     after: Measurements = {**record.measurements, **timed_after}
     findings: list[Finding] = []
+    reasons = obstacles(record, expected, before, after)
+    told: set[str] = set()
     compared = False
-    for metric in sorted(before, key=lambda m: m.name):
-        rule = rules.rule(metric)
-        reason = "" if metric in after else _not_measured(metric, record)
-        reason = reason or _not_portable(metric, record, expected)
-        if not reason:
-            findings.extend(_metric_findings(metric, rule, before[metric], after[metric]))
+    for metric in sorted((m for m in before if m.judged), key=lambda m: m.name):
+        rule = rule_of(metric, rules, concurrent=record.concurrent)
+        reason = reasons.get(metric)
+        if reason is None:
+            findings.extend(_metric_findings(metric, rule, *aligned(metric, before[metric], after[metric])))
             compared = compared or rule.severity is not Severity.OFF
-        elif rule.severity is not Severity.OFF:
+        elif rule.severity is not Severity.OFF and reason not in told:
+            told.add(reason)
             findings.append(_incomparable(metric, rule.severity, reason))
-    reason = duration_obstacle(record, expected)
-    if reason and rules.rule(CPU_TIME).severity is not Severity.OFF:
+    elsewhere = duration_obstacle(record, expected)
+    if elsewhere and rules.rule(CPU_TIME).severity is not Severity.OFF:
         # A baseline often comes from another machine: told to those who ask, never held against the test.
-        findings.append(_incomparable(CPU_TIME, Severity.OFF, reason))
+        findings.append(_incomparable(CPU_TIME, Severity.OFF, elsewhere))
     return findings, None if compared else _nothing_compared(findings)
 
 
@@ -149,16 +171,13 @@ def _incomparable(metric: Metric, severity: Severity, reason: str) -> Finding:
     return Finding(metric, "", Outcome.INCOMPARABLE, severity, None, None, reason)
 
 
-def _not_measured(metric: Metric, record: Record) -> str:
-    words = re.compile(rf"\b({re.escape(metric.name)}|{re.escape(metric.group.value)})\b")
-    texts = (p.text for p in record.problems if p.kind is ProblemKind.SKIPPED and words.search(p.text))
-    verb = "were" if metric.unit is Unit.COUNT else "was"
-    return ": ".join((f"{metric.name} {verb} not measured in this run", *texts))
-
-
-def _not_portable(metric: Metric, record: Record, expected: BaselineEntry) -> str:
-    now, then = record.environment.python, expected.python
-    return "" if metric.portable or now == then else f"{metric.name} of {then} and {now} do not compare"
+def rule_of(metric: Metric, rules: Rules, *, concurrent: bool) -> Rule:
+    """Return the rule of ``metric``; concurrency moves what is otherwise repeatable."""
+    rule = rules.rule(metric)
+    if not concurrent or metric.exactness is not Exactness.REPEATABLE or metric in rules.chosen:
+        return rule
+    relative = max(rule.tolerance.relative, _CONCURRENT_RELATIVE)
+    return replace(rule, tolerance=replace(rule.tolerance, relative=relative))
 
 
 def _metric_findings(
@@ -187,7 +206,7 @@ def _over_limits(record: Record, limits: Iterable[Limit]) -> Iterator[Finding]:
         metric, subject = limit.metric, limit.subject
         most = format_quantity(limit.most, metric.unit)
         if metric not in measured:
-            reason = f"{_not_measured(metric, record)}, so the limit {most} was not checked"
+            reason = f"{not_measured([metric], metric.name, record)}, so the limit {most} was not checked"
             yield Finding(metric, subject, Outcome.INCONCLUSIVE, Severity.FAIL, None, None, reason)
             continue
         worst = _WORST[metric.exactness](measured[metric].get(subject, (0,)))
@@ -226,7 +245,7 @@ def _worth_telling(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(told, key=_importance))
 
 
-def _importance(finding: Finding) -> tuple[int, bool, int, str, str]:
+def _importance(finding: Finding) -> tuple[int, bool, int, float, int, str, str]:
     judged = finding.severity is not Severity.OFF
     if is_failure(finding):
         rank = 0
@@ -236,9 +255,12 @@ def _importance(finding: Finding) -> tuple[int, bool, int, str, str]:
         rank = 2
     else:
         rank = 3
-    size = abs((finding.after or 0) - (finding.before or 0))
-    metric = finding.metric
-    return rank, metric.exactness is Exactness.NOISY, -size, metric.name, finding.subject
+    metric, before = finding.metric, finding.before or 0
+    size = abs((finding.after or 0) - before)
+    # Numbers of whole tests have different units, so only their shares compare.
+    share = 0.0 if finding.subject else size / max(before, 1)
+    noisy = metric.exactness is Exactness.NOISY
+    return rank, noisy, _TRUST.index(metric.group), -share, -size, metric.name, finding.subject
 
 
 def _outcome_of(findings: Iterable[Finding], whole: _Whole | None) -> Outcome:

@@ -1,18 +1,20 @@
 """Rules: how much more of each metric is accepted, and what happens beyond. Limits: what needs no baseline.
 
-A rule is written ``GROUP_OR_METRIC:REL%[+ABS]``, ``GROUP_OR_METRIC:ABS`` or ``GROUP_OR_METRIC:off``.
+A rule is written ``GROUP_OR_METRIC:REL%[+ABS]``, ``GROUP_OR_METRIC:ABS`` or ``GROUP_OR_METRIC:off``. In a
+group of several units ABS is about the metrics of its unit; the others keep theirs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from pytest_goref.errors import InvalidValueError
-from pytest_goref.metrics import DEFAULT_RULES, METRICS, REFS, WALL_TIME
+from pytest_goref.metrics import ALLOCATION_COUNT, DEFAULT_RULES, METRICS, PEAK_BYTES, REFS, WALL_TIME
 from pytest_goref.model import Exactness, Group, Limit, Metric, Rule, Severity, Tolerance
 from pytest_goref.quantity import Unit, parse_quantity
 
@@ -28,6 +30,9 @@ _PERCENTAGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 _MOST_PERCENT: Final = 1_000_000
 _SHOWN_CHARACTERS: Final = 80
 _OFF: Final = "off"
+_NOTHING: Final = "0"
+"""Means the same in every unit, so it needs none where metrics of different units are in a group."""
+
 _NOT_JUDGED: Final = Rule(Tolerance(), Severity.OFF)
 _EXAMPLES: Final = "write for example counts:0, calls:5%+8, durations:10% or calls:off"
 
@@ -38,13 +43,13 @@ class RuleChange:
 
     Attributes:
         metrics: the metrics it is about, never empty.
-        tolerance: how much more is accepted; None turns the metrics off.
+        tolerances: how much more of each is accepted; None turns the metrics off.
         text: the rule as it was written.
 
     """
 
     metrics: tuple[Metric, ...]
-    tolerance: Tolerance | None
+    tolerances: Mapping[Metric, Tolerance] | None
     text: str
 
 
@@ -67,8 +72,8 @@ def parse_rule(text: object) -> RuleChange:
     metrics = _metrics_named(target.lower(), text)
     if not spec:
         _refuse(text, "nothing stands after the ':'")
-    tolerance = None if spec.lower() == _OFF else _parse_tolerance(spec, metrics, text)
-    return RuleChange(metrics, tolerance, text)
+    tolerances = None if spec.lower() == _OFF else _parse_tolerances(spec, metrics, text)
+    return RuleChange(metrics, tolerances, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,11 @@ class Rules:
         """
         by_metric, chosen = dict(self.by_metric), set(self.chosen)
         for severity, change in changes:
-            if change.tolerance is None:
+            if change.tolerances is None:
                 by_metric.update({m: Rule(by_metric[m].tolerance, Severity.OFF) for m in change.metrics})
             else:
                 _check_may_fail(severity, change)
-                by_metric.update(dict.fromkeys(change.metrics, Rule(change.tolerance, severity)))
+                by_metric.update({m: Rule(t, severity) for m, t in change.tolerances.items()})
             chosen.update(change.metrics)
         return Rules(by_metric, frozenset(chosen))
 
@@ -111,20 +116,32 @@ class Rules:
         return self.by_metric.get(metric, _NOT_JUDGED)
 
 
-def parse_limits(max_count: object = None, max_duration: object = None) -> tuple[Limit, ...]:
+def parse_limits(
+    max_count: object = None,
+    max_duration: object = None,
+    max_peak: object = None,
+    max_allocations: object = None,
+) -> tuple[Limit, ...]:
     """Return the limits that a marker sets.
 
     Args:
         max_count: None, or for each key, written as in the tables, the largest accepted count.
         max_duration: None, or a time such as ``"50ms"`` that the fastest round must not exceed.
+        max_peak: None, or a size such as ``"20 MB"``, the most that may be allocated at one moment.
+        max_allocations: None, or how often the test may allocate.
 
     Raises:
         InvalidValueError: an argument has the wrong type or value.
 
     """
-    counts = () if max_count is None else _count_limits(max_count)
-    durations = () if max_duration is None else (_duration_limit(max_duration),)
-    return (*counts, *durations)
+    limits = [] if max_count is None else _count_limits(max_count)
+    if max_duration is not None:
+        limits.append(_size_limit("max_duration", max_duration, _DURATION))
+    if max_peak is not None:
+        limits.append(_size_limit("max_peak", max_peak, _PEAK))
+    if max_allocations is not None:
+        limits.append(Limit(ALLOCATION_COUNT, "", _whole(max_allocations, "max_allocations:")))
+    return tuple(limits)
 
 
 def _metrics_named(target: str, text: str) -> tuple[Metric, ...]:
@@ -137,19 +154,22 @@ def _metrics_named(target: str, text: str) -> tuple[Metric, ...]:
     return _TARGETS[target]
 
 
-def _parse_tolerance(spec: str, metrics: tuple[Metric, ...], text: str) -> Tolerance:
+def _parse_tolerances(spec: str, metrics: tuple[Metric, ...], text: str) -> dict[Metric, Tolerance]:
+    """Return the tolerance of each metric; a number in another unit than its own says nothing of it."""
     first, plus, second = (part.strip() for part in spec.partition("+"))
+    if not plus and "%" in first:
+        return dict.fromkeys(metrics, Tolerance(_parse_percentage(first, text)))
     if not plus:
-        if "%" in first:
-            return Tolerance(_parse_percentage(first, text))
-        return Tolerance(absolute=_parse_absolute(first, metrics, text))
+        given = _parse_absolute(first, metrics, text)
+        return {m: Tolerance(0.0, given[m]) if m in given else DEFAULT_RULES[m].tolerance for m in metrics}
     if "+" in second:
         _refuse(text, "there is more than one '+'")
     if "%" in second:
         _refuse(text, "the percentage comes first and only once: REL%+ABS")
     if "%" not in first:
         _refuse(text, f"{_shown(first)} before the '+' is no percentage such as 5%")
-    return Tolerance(_parse_percentage(first, text), _parse_absolute(second, metrics, text))
+    relative, given = _parse_percentage(first, text), _parse_absolute(second, metrics, text)
+    return {m: Tolerance(relative, given.get(m, DEFAULT_RULES[m].tolerance.absolute)) for m in metrics}
 
 
 def _parse_percentage(part: str, text: str) -> float:
@@ -162,16 +182,21 @@ def _parse_percentage(part: str, text: str) -> float:
     return percent / 100
 
 
-def _parse_absolute(part: str, metrics: tuple[Metric, ...], text: str) -> int:
+def _parse_absolute(part: str, metrics: tuple[Metric, ...], text: str) -> dict[Metric, int]:
+    """Return the number for each metric whose unit it is given in, which is at least one."""
     if not part:
         _refuse(text, "nothing stands after the '+'")
-    values = []
-    for unit in dict.fromkeys(metric.unit for metric in metrics):
-        try:
-            values.append(parse_quantity(part, unit))
-        except InvalidValueError:
-            _refuse(text, f"{_shown(part)} is neither a percentage nor {_WRITTEN[unit]}")
-    return max(values)
+    units = tuple(dict.fromkeys(metric.unit for metric in metrics))
+    if part == _NOTHING and len(units) > 1:
+        return dict.fromkeys(metrics, 0)
+    values: dict[Unit, int] = {}
+    for unit in units:
+        with contextlib.suppress(InvalidValueError):
+            values[unit] = parse_quantity(part, unit)
+    if not values:
+        written = ", nor ".join(_WRITTEN[unit] for unit in units)
+        _refuse(text, f"{_shown(part)} is neither a percentage nor {written}")
+    return {metric: values[metric.unit] for metric in metrics if metric.unit in values}
 
 
 _WRITTEN: Final[Mapping[Unit, str]] = {
@@ -190,13 +215,13 @@ def _check_may_fail(severity: Severity, change: RuleChange) -> None:
         )
 
 
-def _count_limits(max_count: object) -> tuple[Limit, ...]:
+def _count_limits(max_count: object) -> list[Limit]:
     if not isinstance(max_count, Mapping):
         raise InvalidValueError(
             f"max_count={_shown(max_count)}: not a mapping; "
             'write the most uses of each key, for example max_count={"db.query": 3}'
         )
-    return tuple(_count_limit(key, most) for key, most in max_count.items())
+    return [_count_limit(key, most) for key, most in max_count.items()]
 
 
 def _count_limit(key: object, most: object) -> Limit:
@@ -205,25 +230,44 @@ def _count_limit(key: object, most: object) -> Limit:
             f"max_count: {_shown(key)} is no key; write it as it stands in the tables, "
             'for example max_count={"db.query": 3}'
         )
+    return Limit(REFS, key, _whole(most, f"max_count: the limit of {_shown(key)} is"))
+
+
+def _whole(most: object, what: str) -> int:
     if not isinstance(most, int) or isinstance(most, bool) or most < 0:
-        raise InvalidValueError(
-            f"max_count: the limit of {_shown(key)} is {_shown(most)}; "
-            "write a whole number from 0, for example 3"
-        )
-    return Limit(REFS, key, most)
+        raise InvalidValueError(f"{what} {_shown(most)}; write a whole number from 0, for example 3")
+    return most
 
 
-def _duration_limit(max_duration: object) -> Limit:
-    advice = 'write a time such as max_duration="50ms" (units: ns, us, ms, s, min)'
-    if not isinstance(max_duration, str):
-        raise InvalidValueError(f"max_duration={_shown(max_duration)}: not text with a unit; {advice}")
+class _Measure(NamedTuple):
+    """What a limit that is written as text with a unit is of, and what to write."""
+
+    metric: Metric
+    advice: str
+    zero: str
+
+
+_DURATION: Final = _Measure(
+    WALL_TIME, 'write a time such as max_duration="50ms" (units: ns, us, ms, s, min)', "no test takes no time"
+)
+_PEAK: Final = _Measure(
+    PEAK_BYTES,
+    'write a size such as max_peak="20 MB" (units: B, kB, MB, GB, KiB, MiB, GiB)',
+    "to allow no allocation, write max_allocations=0",
+)
+
+
+def _size_limit(name: str, most: object, measure: _Measure) -> Limit:
+    advice = measure.advice
+    if not isinstance(most, str):
+        raise InvalidValueError(f"{name}={_shown(most)}: not text with a unit; {advice}")
     try:
-        most_ns = parse_quantity(max_duration, Unit.NANOSECOND)
+        base_units = parse_quantity(most, measure.metric.unit)
     except InvalidValueError as error:
-        raise InvalidValueError(f"max_duration={_shown(max_duration)}: {advice}") from error
-    if most_ns == 0:
-        raise InvalidValueError(f"max_duration={_shown(max_duration)}: no test takes no time; {advice}")
-    return Limit(WALL_TIME, "", most_ns)
+        raise InvalidValueError(f"{name}={_shown(most)}: {advice}") from error
+    if base_units == 0:
+        raise InvalidValueError(f"{name}={_shown(most)}: {measure.zero}; {advice}")
+    return Limit(measure.metric, "", base_units)
 
 
 def _refuse(text: object, what: str) -> NoReturn:

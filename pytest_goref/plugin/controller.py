@@ -12,6 +12,7 @@ from pytest_goref import __version__
 from pytest_goref.compare.accept import accept
 from pytest_goref.environment import current_commit, current_environment
 from pytest_goref.errors import GorefError
+from pytest_goref.plugin.artifacts import ProfileKeeper
 from pytest_goref.plugin.results import Results
 from pytest_goref.plugin.selection import Scope, Selection
 from pytest_goref.plugin.settings import executes_tests
@@ -24,6 +25,8 @@ from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, RunInfo, TestResult
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_goref.model import BaselineEntry, TestKey
     from pytest_goref.plugin.settings import Settings
     from pytest_goref.store.reference import Reference
@@ -52,15 +55,18 @@ class Controller:
 
     Args:
         purpose: what the session is for.
+        scratch: where profilers put their files, in this process and in workers.
 
     """
 
-    def __init__(self, purpose: Purpose) -> None:
+    def __init__(self, purpose: Purpose, scratch: Path) -> None:
         self._purpose = purpose
+        self._keeper = ProfileKeeper(CacheDirectory(purpose.settings.cache), scratch)
         self._results = Results()
         self._notes: list[str] = []
         self._errors: list[str] = []
         self._saved: Saved | None = None
+        self._run_id: int | None = None
         self._missing: tuple[TestKey, ...] = ()
         self._scope = Scope((), "")
         self._began = dt.datetime.now(dt.UTC).astimezone()
@@ -71,7 +77,8 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
-        """Tell an xdist worker what to compare with: which run was the last one is known only here."""
+        """Tell an xdist worker what to compare with, as which run was the last one is known only here."""
+        node.workerinput["goref_scratch"] = str(self._keeper.scratch)
         if self._purpose.reference is not None:
             node.workerinput["goref_compare"] = self._purpose.reference.spelling
 
@@ -95,6 +102,7 @@ class Controller:
             self._save_or_fail(session)
         if self._results.by_key:
             self._remember_if_possible(session)
+            self._leave_profiles(session)
 
     def _find_missing(self) -> tuple[TestKey, ...]:
         """Return the tests that are accepted, were looked for, and are gone or no longer marked."""
@@ -115,9 +123,7 @@ class Controller:
         try:
             self._save()
         except (GorefError, OSError) as error:
-            self._errors.append(f"baseline {self._purpose.settings.save} was not saved: {error}")
-            if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self._fail(session, f"baseline {self._purpose.settings.save} was not saved: {error}")
 
     def _remember_if_possible(self, session: pytest.Session) -> None:
         """Add the run to the history; when that is not possible the user is told."""
@@ -125,6 +131,22 @@ class Controller:
             self._remember(session)
         except (GorefError, OSError) as error:
             self._notes.append(f"this run is not in the history: {error}")
+
+    def _leave_profiles(self, session: pytest.Session) -> None:
+        """Export profiles, which the user has asked for, then keep them, which moves their captures."""
+        settings = self._purpose.settings
+        if settings.export is not None:
+            failed = list(self._keeper.export(self._results, settings.export))
+            self._fail(session, *failed)
+        baseline = self._saved.name if self._saved else ""
+        limit_bytes = settings.artifacts_limit_bytes
+        self._notes.extend(self._keeper.keep(self._results, self._run_id, baseline, limit_bytes))
+
+    def _fail(self, session: pytest.Session, *errors: str) -> None:
+        """Let the session fail because something that was asked for was not done."""
+        self._errors.extend(errors)
+        if errors and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def _save(self) -> None:
         """Merge what passed into the baseline."""
@@ -160,7 +182,7 @@ class Controller:
         )
         results = (TestResult(key, r.outcome, r.record) for key, r in self._results.by_key.items())
         try:
-            history.append(run, results)
+            self._run_id = history.append(run, results)
         finally:
             self._notes.extend(history.notices)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import pytest
 
+from pytest_goref.profilers.memstats import MemoryWatch
 from pytest_goref.tracker import get_tracker
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class GorefFixture:
         self._region = region
         self._tracker = get_tracker()
         self._before = self._tracker.snapshot()
+        self._watches: list[MemoryWatch] = []
 
     @classmethod
     def of(cls, config: pytest.Config) -> GorefFixture:
@@ -46,6 +48,32 @@ class GorefFixture:
     def snapshot(self) -> Snapshot:
         """Return what was tracked since this test was set up."""
         return self._tracker.snapshot() - self._before
+
+    def memstats(self, name: str = "") -> MemoryWatch:
+        """Begin to watch memory, garbage collections, threads and tasks; end with ``with`` or ``stop()``.
+
+        ``before`` is taken at once, ``after`` and ``difference`` when the block ends.
+
+        Args:
+            name: of the block; with one, its figures are stored beside those of the timed rounds.
+
+        """
+        watch = MemoryWatch(name, self._keep)
+        self._watches.append(watch)
+        return watch
+
+    def _keep(self, watch: MemoryWatch) -> None:
+        """Store the figures of a block that has ended."""
+        self._watches.remove(watch)
+        region = self._region()
+        if region is not None and watch.name:
+            region.note(watch.name, watch.figures())
+
+    def close(self) -> None:
+        """End the blocks that the test has not ended."""
+        self._region = lambda: None
+        while self._watches:
+            self._watches[-1].stop()
 
     def measure(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Call ``function`` and return its result; in a timed round call it often enough to be timed.

@@ -5,6 +5,7 @@ PYTEST_DONT_REWRITE: loaded at every start of pytest, so it stays small.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +13,13 @@ import pytest
 from pytest_goref.plugin.options import add_options, is_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_goref.plugin.fixture import GorefFixture
 
 _MARKER = (
-    "profile(rounds=, repeat=, passes=, max_count=, max_duration=, fail=, warn=, leaks=): "
-    "measure this test when --goref is given (pytest-goref)."
+    "profile(rounds=, repeat=, passes=, max_count=, max_duration=, max_peak=, max_allocations=, "
+    "fail=, warn=, leaks=): measure this test when --goref is given (pytest-goref)."
 )
 
 
@@ -40,8 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def goref(request: pytest.FixtureRequest) -> GorefFixture:
-    """Track, snapshot and time inside a test; it does nothing but run the code when ``--goref`` is off."""
+def goref(request: pytest.FixtureRequest) -> Iterator[GorefFixture]:
+    """Track, snapshot, time and watch memory inside a test, whether ``--goref`` is given or not."""
     from pytest_goref.plugin.fixture import GorefFixture  # noqa: PLC0415 - needed only where it is used
 
-    return GorefFixture.of(request.config)
+    with contextlib.closing(GorefFixture.of(request.config)) as fixture:
+        yield fixture

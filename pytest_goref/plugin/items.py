@@ -14,6 +14,8 @@ from pytest_goref.plugin.measurement import ItemMeasurement, Judging, Plan
 from pytest_goref.plugin.passes import PASSES
 from pytest_goref.plugin.protocol import execute_measured, failed_silently
 from pytest_goref.plugin.settings import Settings, is_measured, read_request
+from pytest_goref.profilers.tasks import code_of_coroutine
+from pytest_goref.profilers.watcher import watcher
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -78,7 +80,8 @@ class ItemHooks:
             return None
         looked_on = _executed_by_others(item)
         skipped = _skipped_passes(item, debugged=bool(looked_on))
-        plan = Plan(key, request, once=looked_on, skipped=skipped, driven=not looked_on)
+        code = code_of_coroutine(getattr(item, "function", None))
+        plan = Plan(key, request, once=looked_on, skipped=skipped, driven=not looked_on, code=code)
         return ItemMeasurement(plan, self._tools, self._judging)
 
     def _measurement_of(self, item: pytest.Item) -> ItemMeasurement | None:
@@ -170,19 +173,7 @@ def _skipped_passes(item: pytest.Item, *, debugged: bool) -> dict[str, str]:
         return dict.fromkeys(PASSES, _REPEATS_ITSELF)
     if hasattr(item.config, "workerinput"):
         return {"time": _UNTIMED_UNDER_XDIST}
-    tracer = _tracer()
+    tracer = watcher()
     if tracer:
         return {"time": f"durations are not measured: {tracer} is active"}
     return {"time": ""} if debugged else {}
-
-
-def _tracer() -> str:
-    """Return what watches the program, such as coverage or a debugger, "" when nothing does."""
-    if sys.gettrace() is not None:
-        return "a tracer (coverage or a debugger)"
-    if sys.getprofile() is not None:
-        return "a profiler"
-    if sys.version_info >= (3, 12):
-        names = (sys.monitoring.get_tool(tool) for tool in range(6))
-        return next((f"the monitoring tool {name!r}" for name in names if name), "")
-    return ""

@@ -8,32 +8,40 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.judge import judge
+from pytest_goref.compare.where import Evidence, explain
 from pytest_goref.environment import current_environment
 from pytest_goref.errors import GorefError
-from pytest_goref.model import Mode, Problem, ProblemKind, Record, TestKey
+from pytest_goref.metrics import CPU_TIME
+from pytest_goref.model import Exactness, Mode, Problem, ProblemKind, Record, Severity, TestKey
 from pytest_goref.plugin.pass_context import Collected, NotRepeatableError, PassContext, Tools
 from pytest_goref.plugin.passes import COUNTS, PASSES, TIME
 from pytest_goref.plugin.process_state import ProcessState
 from pytest_goref.plugin.region import Execution, Region
-from pytest_goref.profilers import ProfilerUnavailableError
+from pytest_goref.profile import ProfileKind
 from pytest_goref.profilers.clock import ClockProfiler
 from pytest_goref.report.plain import verdict_to_plain
 from pytest_goref.report.rows import failure_text
 from pytest_goref.store.codec import record_to_plain
+from pytest_goref.store.profile_codec import profile_to_plain
 from pytest_goref.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import CodeType
 
     import pytest
 
     from pytest_goref.plugin.protocol import Execute
     from pytest_goref.plugin.settings import Request
-    from pytest_goref.profilers.refs import RunningRefs
+    from pytest_goref.plugin.visits import Visits
+    from pytest_goref.profilers.leaks import RunningLeaks
     from pytest_goref.store.reference import Reference
 
 REPORT_ATTRIBUTE: Final = "goref"
 """The attribute of a test report that carries what was measured, as JSON text."""
+
+_SHORTEST_EXPLAINED_NS: Final = 20_000
+"""Shorter rounds are mostly the cost of timing them."""
 
 _STRICT: Final = (Outcome.NEW, Outcome.INCOMPARABLE, Outcome.INCONCLUSIVE)
 
@@ -45,11 +53,15 @@ class Judging:
     Attributes:
         reference: what is compared with; None when nothing is.
         strict: whether tests that were not compared fail.
+        saved: whether the results are to become a baseline, which has to explain what comes after it.
+        visits: what checks regressions in fresh processes; None when that is not needed.
 
     """
 
     reference: Reference | None = None
     strict: bool = False
+    saved: bool = False
+    visits: Visits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,7 @@ class Plan:
         once: why it is executed once although more was asked for, "" when it is not.
         skipped: passes that this session cannot take, and why, "" where ``once`` says it.
         driven: whether this plugin executes the test; if not, it only looks on.
+        code: of the test's function, when that is a coroutine.
 
     """
 
@@ -70,6 +83,7 @@ class Plan:
     once: str = ""
     skipped: Mapping[str, str] = field(default_factory=dict)
     driven: bool = True
+    code: CodeType | None = None
 
 
 class ItemMeasurement:
@@ -86,11 +100,11 @@ class ItemMeasurement:
         self.region: Region | None = None
         self.subreports = 0
         self.plan = plan
-        self._tools = tools
+        self._tools = replace(tools, leaks=tools.leaks.of(plan.code))
         self._judging = judging
         self._before = self._in_test = ProcessState.save()
         self._first = Execution()
-        self._window: RunningRefs | None = None
+        self._window: RunningLeaks | None = None
         self._collected = Collected()
         self._record: Record | None = None
         self._verdict: Verdict | None = None
@@ -100,9 +114,8 @@ class ItemMeasurement:
         """Measure the first execution: its time, its refs, and from its call on what it leaves behind."""
         self._in_test = ProcessState.save()
         region = Region((self._tools.refs, ClockProfiler(self._tools.clock)))
-        with contextlib.suppress(ProfilerUnavailableError):  # the region notes it
-            self._window = self._tools.refs.start()
-        with self.entered(region):
+        self._window = window = self._tools.leaks.start()
+        with self.entered(region), contextlib.closing(window):
             yield
         self._first = region.execution()
 
@@ -119,7 +132,7 @@ class ItemMeasurement:
         """Take note of what the first execution, now torn down, has left behind."""
         self._before = self._before.with_lasting(self._in_test, ProcessState.save())
         if self._window is not None:
-            self._first.counted.update(self._window.leaked().counted)
+            self._first.counted.update(self._window.stop().counted)
 
     def repeat(self, execute: Execute) -> None:
         """Take the passes that were asked for, and make the record."""
@@ -166,7 +179,22 @@ class ItemMeasurement:
         )
         for name in taken:
             PASSES[name](context)
+        if self._needs_explanation():
+            for name in plan.request.on_demand:
+                PASSES[name](replace(context, on_demand=True))
         return self._made(Mode.WARM)
+
+    def _needs_explanation(self) -> bool:
+        """Return whether durations were taken whose difference to others is to be explained now, or later."""
+        visit, rule = self._collected.visit(), self.plan.request.rules.rule(CPU_TIME)
+        if visit is None or rule.severity is Severity.OFF:
+            return False
+        if min(timed.wall_ns for timed in visit.rounds) < _SHORTEST_EXPLAINED_NS:
+            return False
+        return self._judging.saved or any(
+            finding.outcome is Outcome.REGRESSED and finding.metric.exactness is Exactness.NOISY
+            for finding in self._judge(self._made(Mode.WARM)).findings
+        )
 
     def _taken(self) -> list[str]:
         """Return the passes that are asked for and can be taken, in the order in which they are."""
@@ -203,8 +231,13 @@ class ItemMeasurement:
         """Judge the record; return the text with which the test fails, "" when it does not."""
         if self._record is None:
             return ""
-        verdict = self._verdict = self._judge(self._record)
-        reference = self._judging.reference
+        verdict, reference = self._judge(self._record), self._judging.reference
+        if self._judging.visits is not None and reference is not None and self.plan.driven:
+            first_ns = self._first.round.wall_ns if self._first.round else 0
+            self._record, verdict = self._judging.visits.checked(
+                self._record, verdict, reference, self.plan.request.rules, first_ns
+            )
+        verdict = self._verdict = self._explained(verdict, self._record)
         not_compared = self._judging.strict and reference is not None and verdict.outcome in _STRICT
         if verdict.failures or not_compared:
             return failure_text(verdict, reference.words if reference else "")
@@ -218,6 +251,20 @@ class ItemMeasurement:
             return Verdict(record.key, Outcome.INCOMPARABLE, (), str(error))
         return judge(record, expected, request.rules, request.limits, compare=reference is not None)
 
+    def _explained(self, verdict: Verdict, record: Record) -> Verdict:
+        """Return ``verdict`` with the places where its regressions sit."""
+        reference, collected = self._judging.reference, self._collected
+        if reference is None or not verdict.findings:
+            return verdict
+        cpu_after = next((p for p in collected.profiles() if p.kind is ProfileKind.CPU), None)
+        try:
+            expected = reference.get(record.key)
+            cpu_before = cpu_after and reference.profile(record.key, ProfileKind.CPU)
+            evidence = Evidence(collected.callers, cpu_before, cpu_after)
+        except GorefError:  # the verdict says so
+            return verdict
+        return replace(verdict, where=explain(verdict, record, expected, evidence))
+
     def attach(self, report: pytest.TestReport) -> None:
         """Put key, record and verdict on a report, as one text that survives any transport."""
         key = self.plan.key
@@ -225,4 +272,7 @@ class ItemMeasurement:
         if report.when == "call" and self._record is not None and self._verdict is not None:
             plain["record"] = record_to_plain(self._record)
             plain["verdict"] = verdict_to_plain(self._verdict)
+            plain["profiles"] = [profile_to_plain(profile) for profile in self._collected.profiles()]
+            if self._collected.capture is not None:
+                plain["capture"] = str(self._collected.capture)
         setattr(report, REPORT_ATTRIBUTE, json.dumps(plain))

@@ -38,13 +38,14 @@ OPTIONS: Final = (
         "warn", "RULE", "warn beyond RULE, such as 'durations:10%%' or 'calls:off'", "linelist", many=True
     ),
     Option("strict", "", "fail new, missing, incomparable and inconclusive tests too", "bool"),
-    Option("passes", "LIST", "what to measure: time,counts", "string"),
+    Option("passes", "LIST", "what to measure: counts,memory,time,cpu", "string"),
     Option("rounds", "N|auto", "timed executions of each test", "string"),
+    Option("export", "DIR:FORMAT", "write the CPU and memory profile of each test into DIR"),
     Option("all", "", "measure every test, not only marked ones", "bool"),
 )
 """Every option but the switch itself."""
 
-_SWITCHES: Final = ("save", "compare", "fail", "warn", "strict")
+_SWITCHES: Final = ("save", "compare", "fail", "warn", "strict", "export")
 """Options that make no sense without measuring: on the command line they turn it on."""
 
 
@@ -56,6 +57,9 @@ def add_options(parser: pytest.Parser) -> None:
         "--no-goref", dest="no_goref", action="store_true", help="measure nothing, whatever else is set"
     )
     parser.addini("goref", "measure marked tests", type="bool", default=False)
+    parser.addini(
+        "goref_artifacts_limit", "most room for profiles in .goref_cache", type="string", default="200 MB"
+    )
     for option in OPTIONS:
         dest = f"goref_{option.name}"
         flag = f"--goref-{option.name}"

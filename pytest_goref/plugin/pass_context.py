@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.metrics import REFS
-from pytest_goref.model import Measurements, Metric, Problem, Round, Samples, Visit
+from pytest_goref.model import Exactness, Measurements, Metric, Problem, Round, Samples, Visit
 from pytest_goref.plugin.region import Execution, Iterations, Region
-from pytest_goref.profilers import Profiler, ProfilerUnavailableError
 from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_goref.profile import ProfileKind, StackProfile
+    from pytest_goref.profilers import Profiler
+    from pytest_goref.profilers.leaks import LeaksProfiler
     from pytest_goref.profilers.refs import RefsProfiler
 
 COUNTED_TIMES: Final = 9
@@ -32,13 +34,19 @@ class Tools:
 
     Attributes:
         refs: counts refs; on in every execution that is counted.
+        leaks: takes note of what an execution leaves behind.
         calls: counts calls.
+        memory: records allocations.
+        cpu: samples where the time goes.
         clock: read by the rounds.
 
     """
 
     refs: RefsProfiler
+    leaks: LeaksProfiler
     calls: Profiler
+    memory: Profiler
+    cpu: Profiler
     clock: Clock = SYSTEM_CLOCK
 
 
@@ -92,8 +100,9 @@ class Collected:
 
     @property
     def varies(self) -> bool:
-        """Whether executions have counted differently."""
-        return any(len(samples) > 1 for by in self.measurements().values() for samples in by.values())
+        """Whether executions have counted differently what should be the same in each."""
+        exact = (by for metric, by in self.measurements().items() if metric.exactness is Exactness.EXACT)
+        return any(len(samples) > 1 for by_subject in exact for samples in by_subject.values())
 
     def measurements(self) -> Measurements:
         """Return samples by metric and subject; a subject that an execution did not see counts zero there."""
@@ -130,6 +139,7 @@ class PassContext:
         rounds: timed executions asked for, None for as many as are needed.
         count_refs: whether refs are to be counted.
         timed: whether rounds are taken too.
+        on_demand: whether nobody asked for the pass by name, so that it tells of no result that it lacks.
 
     """
 
@@ -140,6 +150,7 @@ class PassContext:
     rounds: int | None
     count_refs: bool
     timed: bool
+    on_demand: bool = False
 
     def run(self, *profilers: Profiler, iterations: Iterations | None = None) -> Execution:
         """Execute once; refs are counted outermost, so that their snapshots are not part of a time.
@@ -157,16 +168,13 @@ class PassContext:
         return execution
 
     def run_watched(self, *profilers: Profiler) -> Execution:
-        """Execute once and take note of the refs that are left behind after the tear-down.
+        """Execute once and take note of what is left behind after the tear-down.
 
         Raises:
             NotRepeatableError: the test failed.
 
         """
-        try:
-            window = self.tools.refs.start()
-        except ProfilerUnavailableError:  # the region notes why
-            return self.run(*profilers)
-        execution = self.run(*profilers)
-        execution.counted.update(window.leaked().counted)
+        with contextlib.closing(self.tools.leaks.start()) as window:
+            execution = self.run(*profilers)
+        execution.counted.update(window.stop().counted)
         return execution

@@ -11,13 +11,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.model import Problem, ProblemKind
+from pytest_goref.model import Group, Problem, ProblemKind
+from pytest_goref.plugin.cpu_pass import cpu_pass
+from pytest_goref.plugin.memory_pass import memory_pass
 from pytest_goref.plugin.pass_context import COUNTED_TIMES, NotRepeatableError, PassContext
 from pytest_goref.plugin.region import Iterations
 from pytest_goref.profilers.clock import ClockProfiler
+from pytest_goref.profilers.runtime import RuntimeProfiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from pytest_goref.model import Metric
+    from pytest_goref.plugin.region import Execution
 
 _SECOND_NS: Final = 1_000_000_000
 _WARM_UPS: Final = 2
@@ -32,16 +38,21 @@ def time_pass(context: PassContext) -> None:
     """Warm up, then take rounds: 20 or 1 s, at least 5 (3 when a round takes over 1 s, 1 over 10 s)."""
     iterations = Iterations()
     clock = context.tools.clock
-    profiler = ClockProfiler(clock, prepare=gc.collect)
+    profilers = (RuntimeProfiler(prepare=gc.collect), ClockProfiler(clock))
     with _quiet_garbage_collector():
         # A slow test was warmed up enough by its first execution.
         for _ in range(_WARM_UPS if context.first_ns < _SECOND_NS else 0):
-            execution = context.run(profiler, iterations=iterations)
-            context.collected.add(replace(execution, round=None))
+            execution = context.run(*profilers, iterations=iterations)
+            context.collected.add(replace(execution, round=None, counted=_refs_of(execution)))
         began_ns, taken = clock.wall_ns(), 0
         while taken < _rounds_wanted(context, clock.wall_ns() - began_ns):
-            context.collected.add(context.run(profiler, iterations=iterations))
+            context.collected.add(context.run(*profilers, iterations=iterations))
             taken += 1
+
+
+def _refs_of(execution: Execution) -> dict[Metric, Mapping[str, int]]:
+    """Return what counts in a warm-up too: refs do, the runtime figures are of the rounds."""
+    return {metric: by for metric, by in execution.counted.items() if metric.group is not Group.RUNTIME}
 
 
 def _rounds_wanted(context: PassContext, elapsed_ns: int) -> int:
@@ -103,9 +114,18 @@ def _count_calls(context: PassContext, times: int) -> None:
 
 
 COUNTS: Final = "counts"
+MEMORY: Final = "memory"
 TIME: Final = "time"
+CPU: Final = "cpu"
 
-PASSES: Final[Mapping[str, Callable[[PassContext], None]]] = {COUNTS: counts_pass, TIME: time_pass}
-"""Every pass by its name, in the order executed: counting comes first, so that it is always the second and
-third
-execution, however many rounds are taken."""
+PASSES: Final[Mapping[str, Callable[[PassContext], None]]] = {
+    COUNTS: counts_pass,
+    MEMORY: memory_pass,
+    TIME: time_pass,
+    CPU: cpu_pass,
+}
+"""Every pass by its name, in the order executed: counting comes first, then allocations, so that both are
+always the same executions of a test, however many rounds are taken."""
+
+ON_DEMAND: Final = (CPU,)
+"""Passes that only explain: unless they are asked for by name, they are taken where that is needed."""

@@ -1,4 +1,4 @@
-"""Quiet: what a test shows is shown once, however often it is executed."""
+"""Quiet: what a test shows is shown once, however often it is executed, and others measure it once."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ if TYPE_CHECKING:
 
     import pytest
 
+_MEMRAY: Final = "memray_manager"
+"""The name under which pytest-memray registers what measures."""
+
 _DESCRIPTORS: Final = ((1, "__stdout__"), (2, "__stderr__"))
 
 
 @contextlib.contextmanager
 def quiet(config: pytest.Config) -> Iterator[None]:
-    """Keep warnings, live logs and output that nothing captures from the user."""
+    """Keep warnings, live logs and output that nothing captures from the user, and pytest-memray out."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings(record=True))
         if config.getoption("capture", None) != "fd":
             # A stream of another kind in the place of the real one could fail a test that needs its buffer.
             for descriptor, stream in _DESCRIPTORS:
                 stack.enter_context(_to_nowhere(descriptor, stream))
+        stack.enter_context(_without_memray(config.pluginmanager))
         live = config.pluginmanager.get_plugin("logging-plugin")
         for name in ("log_cli_handler", "log_file_handler"):
             handler = getattr(live, name, None)
@@ -33,6 +37,17 @@ def quiet(config: pytest.Config) -> Iterator[None]:
                 handler.addFilter(_nothing)
                 stack.callback(handler.removeFilter, _nothing)
         yield
+
+
+@contextlib.contextmanager
+def _without_memray(plugins: pytest.PytestPluginManager) -> Iterator[None]:
+    """Take out what measures for pytest-memray: its results are those of the first execution."""
+    measuring = plugins.unregister(name=_MEMRAY) if plugins.has_plugin(_MEMRAY) else None
+    try:
+        yield
+    finally:
+        if measuring is not None:
+            plugins.register(measuring, _MEMRAY)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pytest_goref.model import Metric, Problem, ProblemKind, Round
 from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
     from pathlib import Path
 
     from pytest_goref.profile import StackProfile
@@ -91,6 +91,7 @@ class Region:
         self._observations: list[Observation] = []
         self._problems: list[Problem] = []
         self._timers: dict[str, int] = {}
+        self._noted: dict[Metric, dict[str, int]] = {}
         self._extra_wall_ns = self._extra_cpu_ns = 0
         self.entered = False
 
@@ -140,16 +141,15 @@ class Region:
         # A round stays comparable when a later run needs another number of calls: it counts one call.
         self._extra_wall_ns += wall_ns - wall_ns // times
         self._extra_cpu_ns += cpu_ns - cpu_ns // times
-        self._timers[self._free_name(name)] = cpu_ns // times
+        self._timers[_free_name(name, self._timers)] = cpu_ns // times
         return result
 
-    def _free_name(self, name: str) -> str:
-        """Return ``name``, numbered when this execution has timed it before."""
-        number, free = 1, name
-        while free in self._timers:
-            number += 1
-            free = f"{name} #{number}"
-        return free
+    def note(self, name: str, figures: Mapping[Metric, int]) -> None:
+        """Store runtime figures of a part of the test, in timed executions: under a tool they mislead."""
+        if self.timed:
+            for metric, value in figures.items():
+                by_name = self._noted.setdefault(metric, {})
+                by_name[_free_name(name, by_name)] = value
 
     def execution(self, failure: str = "") -> Execution:
         """Return what was seen, once the test is over."""
@@ -162,6 +162,8 @@ class Region:
             callers.update(observation.callers)
             taken = observation.round or taken
             capture = observation.capture or capture
+        for metric, by_name in self._noted.items():
+            counted[metric] = {**counted.get(metric, {}), **by_name}
         if taken:
             taken = replace(
                 taken,
@@ -179,3 +181,12 @@ class Region:
             concurrent=any(o.concurrent for o in self._observations),
             failure=failure,
         )
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    """Return ``name``, numbered when this execution has used it before."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name} #{number}"
+    return free

@@ -11,14 +11,18 @@ import pytest
 from pytest_goref.compare.rules import Rules, parse_limits, parse_rule
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.model import Limit, Severity
-from pytest_goref.plugin.passes import PASSES
+from pytest_goref.plugin.artifacts import Export, parse_export
+from pytest_goref.plugin.passes import ON_DEMAND, PASSES
+from pytest_goref.quantity import Unit, parse_quantity
 from pytest_goref.report.text import shorten
+from pytest_goref.store.artifacts import DEFAULT_MOST_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MARKERS: Final = ("profile", "goref")
 """The marker that asks for measuring, and its alias."""
+_LIMITS: Final = ("max_count", "max_duration", "max_peak", "max_allocations")
 _SHOWN_CHARACTERS: Final = 80
 _T = TypeVar("_T")
 
@@ -34,6 +38,8 @@ class Settings:
         strict: whether tests that were not compared fail.
         all_tests: whether unmarked tests are measured too.
         request: what is asked for every test, before its marker.
+        export: where profiles are exported to, None when they are not.
+        artifacts_limit_bytes: how much room profiles may take in the cache.
 
     """
 
@@ -43,6 +49,8 @@ class Settings:
     strict: bool
     all_tests: bool
     request: Request
+    export: Export | None = None
+    artifacts_limit_bytes: int = DEFAULT_MOST_BYTES
 
     @property
     def cache(self) -> Path:
@@ -60,6 +68,7 @@ class Request:
         repeat: whether the test may be executed more than once.
         rules: tolerance and severity of each metric.
         limits: absolute limits of the marker.
+        on_demand: names of passes that are taken where their results are needed.
 
     """
 
@@ -68,6 +77,7 @@ class Request:
     repeat: bool
     rules: Rules
     limits: tuple[Limit, ...] = ()
+    on_demand: tuple[str, ...] = ()
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -82,6 +92,9 @@ def read_settings(config: pytest.Config) -> Settings:
         for severity in (Severity.WARN, Severity.FAIL):
             texts, place = given(config, severity.value)
             rules = _with_rules(rules, severity, texts or (), place)
+    passes, place = _either(config, "passes")
+    export = _export(config)
+    by_default = tuple(name for name in PASSES if export or name not in ON_DEMAND)
     return Settings(
         rootdir=config.rootpath,
         save=_not_empty(config, "save", "the name of a baseline"),
@@ -89,12 +102,25 @@ def read_settings(config: pytest.Config) -> Settings:
         strict=bool(_either(config, "strict")[0]),
         all_tests=bool(_either(config, "all")[0]),
         request=Request(
-            passes=_parse(parse_passes, *_either(config, "passes", ",".join(PASSES))),
+            passes=by_default if passes is None else _parse(parse_passes, passes, place),
             rounds=_parse(parse_rounds, *_either(config, "rounds", "auto")),
             repeat=True,
             rules=rules,
+            on_demand=() if export or passes is not None else ON_DEMAND,
+        ),
+        export=export,
+        artifacts_limit_bytes=_parse(
+            lambda text: parse_quantity(text, Unit.BYTE), *_ini(config, "artifacts_limit")
         ),
     )
+
+
+def _export(config: pytest.Config) -> Export | None:
+    """Return where profiles are exported to, None when they are not."""
+    text, place = _option(config, "export")
+    if text is None:
+        return None
+    return _parse(lambda given: parse_export(given, config.invocation_params.dir), text, place)
 
 
 def _option(config: pytest.Config, name: str) -> tuple[Any, str]:
@@ -214,7 +240,7 @@ def read_request(item: pytest.Item, settings: Settings) -> Request:
 
 def _changed(request: Request, mark: pytest.Mark) -> Request:
     """Return ``request`` changed by the arguments of a marker."""
-    known = "rounds, repeat, passes, max_count, max_duration, fail, warn, leaks"
+    known = f"rounds, repeat, passes, {', '.join(_LIMITS)}, fail, warn, leaks"
     if mark.args:
         shown = shorten(repr(mark.args[0]), _SHOWN_CHARACTERS)
         raise InvalidValueError(f"takes keyword arguments only, not {shown}; known: {known}")
@@ -231,10 +257,11 @@ def _with_arguments(request: Request, arguments: dict[str, Any]) -> Request:
     if "rounds" in arguments:
         request = replace(request, rounds=_named("rounds", parse_rounds, arguments.pop("rounds")))
     if "passes" in arguments:
-        request = replace(request, passes=_named("passes", parse_passes, arguments.pop("passes")))
+        passes = _named("passes", parse_passes, arguments.pop("passes"))
+        request = replace(request, passes=passes, on_demand=())
     if "repeat" in arguments:
         request = replace(request, repeat=_named("repeat", _boolean, arguments.pop("repeat")))
-    limits = parse_limits(arguments.pop("max_count", None), arguments.pop("max_duration", None))
+    limits = parse_limits(*(arguments.pop(name, None) for name in _LIMITS))
     rules = request.rules
     for severity in (Severity.WARN, Severity.FAIL):
         texts = _named(severity.value, _rule_texts, arguments.pop(severity.value, ()))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_goref.errors import GorefError
+from pytest_goref.plugin.artifacts import check_exportable, scratch_directory
 from pytest_goref.plugin.controller import Controller, Purpose
 from pytest_goref.plugin.fixture import REGION
 from pytest_goref.plugin.items import ItemHooks
@@ -14,8 +15,12 @@ from pytest_goref.plugin.measurement import Judging
 from pytest_goref.plugin.pass_context import Tools
 from pytest_goref.plugin.selection import Selection, SelectionHooks
 from pytest_goref.plugin.settings import Settings, executes_tests, read_settings
+from pytest_goref.plugin.visits import Invocation, VisitHooks, Visits, is_seed_random, take_visit_file
 from pytest_goref.plugin.worker import WorkerHooks
 from pytest_goref.profilers.calls import CallsProfiler
+from pytest_goref.profilers.cpu import CpuProfiler
+from pytest_goref.profilers.leaks import LeaksProfiler
+from pytest_goref.profilers.memory import MemoryProfiler
 from pytest_goref.profilers.places import Places
 from pytest_goref.profilers.refs import RefsProfiler
 from pytest_goref.store.cache import CacheDirectory
@@ -39,16 +44,29 @@ def start(config: pytest.Config) -> None:
     except (GorefError, OSError) as error:
         raise pytest.UsageError(f"goref: {error}") from None
     plugin_files = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
-    calls = CallsProfiler(Places(settings.rootdir, filter(None, plugin_files)))
-    tools = Tools(RefsProfiler(), calls)
-    items = ItemHooks(settings, tools, Judging(reference, settings.strict))
+    places = Places(settings.rootdir, filter(None, plugin_files))
+    scratch = scratch_directory(config)
+    refs = RefsProfiler()
+    tools = Tools(
+        refs,
+        LeaksProfiler(refs, places),
+        CallsProfiler(places),
+        MemoryProfiler(places, scratch),
+        CpuProfiler(places),
+    )
+    visits = Visits(Invocation.of(config, settings)) if reference is not None and is_seed_random() else None
+    judging = Judging(reference, settings.strict, saved=bool(settings.save), visits=visits)
+    items = ItemHooks(settings, tools, judging)
     config.stash[REGION] = items.region
     selection = Selection()
     register = config.pluginmanager.register
     register(items, "goref-items")
     register(SelectionHooks(settings, selection), "goref-selection")
-    if worker is None:
-        register(Controller(Purpose(settings, reference, accepted, selection)), "goref-controller")
+    visit_file = take_visit_file()
+    if visit_file is not None:
+        register(VisitHooks(visit_file), "goref-visit")
+    elif worker is None:
+        register(Controller(Purpose(settings, reference, accepted, selection), scratch), "goref-controller")
     else:
         register(WorkerHooks(selection), "goref-worker")
 
@@ -58,6 +76,8 @@ def _open(settings: Settings, config: pytest.Config, *, check: bool) -> Referenc
     cache = CacheDirectory(settings.cache)
     if check and settings.save and executes_tests(config):
         check_saveable(settings.save, cache)
+    if check and settings.export is not None and executes_tests(config):
+        check_exportable(settings.export)
     if not settings.compare:
         return None
     reference = open_reference(settings.compare, cache, config.invocation_params.dir)

@@ -6,13 +6,10 @@ Clocks are bound at import, so that a test that freezes time cannot freeze ours.
 from __future__ import annotations
 
 from time import perf_counter_ns, thread_time_ns
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from pytest_goref.model import Round
 from pytest_goref.profilers import Observation
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 try:
     import resource
@@ -61,17 +58,14 @@ class ClockProfiler:
 
     Args:
         clock: what to read.
-        prepare: called before the clock starts, for example to collect garbage.
 
     """
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK, prepare: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self._prepare = prepare
 
     def start(self) -> RunningClock:
         """Read the clocks, the elapsed time last."""
-        self._prepare()
         return RunningClock(self._clock)
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.metrics import METRICS
-from pytest_goref.model import Severity, TestKey
-from pytest_goref.verdict import Finding, Outcome, Verdict
+from pytest_goref.model import Group, Severity, TestKey
+from pytest_goref.quantity import Unit
+from pytest_goref.verdict import Column, Finding, Outcome, Place, Verdict, Where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ def verdict_to_plain(verdict: Verdict) -> Plain:
         "outcome": verdict.outcome.value,
         "reason": _encodable(verdict.reason),
         "findings": [_finding_to_plain(finding) for finding in verdict.findings],
+        "where": [_where_to_plain(where) for where in verdict.where],
     }
 
 
@@ -55,22 +57,33 @@ def _finding_to_plain(finding: Finding) -> list[object]:
     ]
 
 
+def _where_to_plain(where: Where) -> list[object]:
+    return [
+        where.group.value,
+        [[_encodable(column.title), column.unit.value] for column in where.columns],
+        [
+            [_encodable(place.name), [list(pair) for pair in place.values], _encodable(place.note)]
+            for place in where.places
+        ],
+        where.hidden,
+        _encodable(where.remark),
+    ]
+
+
 def _verdict(plain: object) -> Verdict:
     if not isinstance(plain, dict):
         raise TypeError(f"not a mapping: {plain!r}")
-    findings = plain["findings"]
-    if not isinstance(findings, list | tuple):
-        raise TypeError(f"not a list: {findings!r}")
     return Verdict(
         key=TestKey(_text(plain["path"]), _text(plain["name"])),
         outcome=Outcome(plain["outcome"]),
-        findings=tuple(_finding(finding) for finding in findings),
+        findings=tuple(_finding(finding) for finding in _list(plain["findings"])),
         reason=_text(plain["reason"]),
+        where=tuple(_where(where) for where in _list(plain["where"])),
     )
 
 
-def _finding(plain: Sequence[object]) -> Finding:
-    metric, subject, outcome, severity, before, after, reason = plain
+def _finding(plain: object) -> Finding:
+    metric, subject, outcome, severity, before, after, reason = _list(plain)
     return Finding(
         metric=METRICS[_text(metric)],
         subject=_text(subject),
@@ -80,6 +93,45 @@ def _finding(plain: Sequence[object]) -> Finding:
         after=_whole_number(after),
         reason=_text(reason),
     )
+
+
+def _where(plain: object) -> Where:
+    group, columns, places, hidden, remark = _list(plain)
+    number = _whole_number(hidden)
+    if number is None:
+        raise TypeError("not a whole number: None")
+    titles = tuple(_column(column) for column in _list(columns))
+    return Where(
+        group=Group(group),
+        columns=titles,
+        places=tuple(_place(place, len(titles)) for place in _list(places)),
+        hidden=number,
+        remark=_text(remark),
+    )
+
+
+def _column(plain: object) -> Column:
+    title, unit = _list(plain)
+    return Column(_text(title), Unit(unit))
+
+
+def _place(plain: object, columns: int) -> Place:
+    name, values, note = _list(plain)
+    pairs = tuple(_pair(pair) for pair in _list(values))
+    if len(pairs) != columns:
+        raise ValueError(f"{len(pairs)} values in {columns} columns")
+    return Place(_text(name), pairs, _text(note))
+
+
+def _pair(plain: object) -> tuple[int | None, int | None]:
+    before, after = _list(plain)
+    return _whole_number(before), _whole_number(after)
+
+
+def _list(value: object) -> Sequence[object]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"not a list: {value!r}")
+    return value
 
 
 def _text(value: object) -> str:

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_goref.model import Exactness, Group, Severity
 from pytest_goref.quantity import Unit, format_quantity
-from pytest_goref.report.terminal import table
+from pytest_goref.report.places import place_table
+from pytest_goref.report.terminal import place_lines, table
 from pytest_goref.report.text import printable, shorten
-from pytest_goref.verdict import Finding, Outcome, Verdict
+from pytest_goref.verdict import Finding, Outcome, Verdict, is_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_FAILURES: Final = 20
-_MOST_CALLS: Final = 8
 _LONGEST_SUBJECT: Final = 100
-_CHANGED: Final = (Outcome.REGRESSED, Outcome.IMPROVED)
 _BASELINE: Final = "baseline "
 """What the words for a saved baseline begin with; its name follows."""
 _WHOLE_PERCENT: Final = 100
@@ -69,7 +68,10 @@ def rows_of(verdict: Verdict, most: int = 8, *, everything: bool = False) -> tup
         everything: whether findings are told too that are not judged, or that could not be.
 
     """
-    return first_rows((f for f in verdict.findings if everything or _matters(f)), most)
+    # A table of functions says the same of calls, and more.
+    shown = any(where.group in (Group.COUNTS, Group.CALLS) and where.places for where in verdict.where)
+    matter = (f for f in verdict.findings if _matters(f) and not (shown and _only_warns_of_calls(f)))
+    return first_rows(verdict.findings if everything else matter, most)
 
 
 def first_rows(findings: Iterable[Finding], most: int) -> tuple[tuple[Row, ...], int]:
@@ -99,8 +101,8 @@ def failure_text(verdict: Verdict, against: str, width: int = 100) -> str:
     lines = [_headline(verdict, against)]
     if rows:
         lines.extend(["", *table(rows, width=width), *_more(hidden)])
-    if explanation := _calls(verdict):
-        lines.extend(["", *explanation])
+    for where in verdict.where:
+        lines.extend(["", *place_lines(place_table(where), width)])
     if against.startswith(_BASELINE) and _acceptable(verdict):
         name = shlex.quote(against.removeprefix(_BASELINE))
         lines.extend(["", f"accept with: pytest --goref-save={name} {_quoted(verdict.key.nodeid)}"])
@@ -141,6 +143,10 @@ def _matters(finding: Finding) -> bool:
     return finding.metric.exactness is not Exactness.NOISY or finding.outcome is not Outcome.IMPROVED
 
 
+def _only_warns_of_calls(finding: Finding) -> bool:
+    return finding.metric.group is Group.CALLS and not is_failure(finding)
+
+
 def _value(value: int | None, unit: Unit) -> str:
     return "" if value is None else format_quantity(value, unit)
 
@@ -172,22 +178,6 @@ def _moved(finding: Finding) -> str:
     delta = difference(finding)
     subject = shorten(printable(finding.subject), _LONGEST_SUBJECT)
     return " ".join(filter(None, (subject, " -> ".join(values), f"({delta})" if delta else "")))
-
-
-def _calls(verdict: Verdict) -> list[str]:
-    calls = [f for f in verdict.findings if f.metric.group is Group.CALLS and f not in verdict.failures]
-    changed = sorted((f for f in calls if f.outcome in _CHANGED), key=_explaining)
-    unknown = [printable(f.reason) for f in calls if f.outcome is Outcome.INCOMPARABLE]
-    if not changed:
-        return unknown
-    shown = [f"  {_moved(finding)}" for finding in changed[:_MOST_CALLS]]
-    return ["calls that changed:", *shown, *_more(len(changed) - len(shown))]
-
-
-def _explaining(finding: Finding) -> tuple[bool, int, str]:
-    """Return what sorts calls: those that grew explain more work, the most first; then what was saved."""
-    delta = (finding.after or 0) - (finding.before or 0)
-    return delta < 0, -abs(delta), finding.subject
 
 
 def _more(hidden: int) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pytest_goref.model import Severity, TestKey
+from pytest_goref.report.places import PlaceTable, place_table
 from pytest_goref.report.rows import Row, first_rows, rows_of
 from pytest_goref.report.text import printable
 from pytest_goref.verdict import Outcome, Verdict, is_failure
@@ -14,6 +15,7 @@ from pytest_goref.verdict import Outcome, Verdict, is_failure
 _BY_COMPARISON: Final = (Outcome.SAME, Outcome.IMPROVED, Outcome.REGRESSED, Outcome.OVER_LIMIT)
 _MOST_ROWS: Final = 8
 _MOST_NAMES: Final = 3
+_MOST_PLACES: Final = 3
 _MOST_TESTS: Final = 20
 _IN_SECTIONS: Final = (Outcome.INCOMPARABLE, Outcome.NEW)
 _ORDER: Final = (Outcome.OVER_LIMIT, Outcome.REGRESSED, Outcome.INCONCLUSIVE, Outcome.IMPROVED)
@@ -27,6 +29,7 @@ class TestRows:
         title: which test, and its outcome.
         rows: what there is to tell, most important first.
         hidden: how many more rows there are.
+        where: where its regressions sit, unless that was told elsewhere.
 
     """
 
@@ -35,6 +38,7 @@ class TestRows:
     title: str
     rows: tuple[Row, ...]
     hidden: int
+    where: tuple[PlaceTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class Summary:
         not_compared: the tests that have no verdict.
         saved: what was saved, None when nothing was.
         notes: lines to show as they are, such as why a test was executed once.
+        failures_told: whether each failed test has said already where its regressions sit.
 
     """
 
@@ -98,6 +103,7 @@ class Summary:
     not_compared: NotCompared = field(default_factory=NotCompared)
     saved: Saved | None = None
     notes: tuple[str, ...] = ()
+    failures_told: bool = True
 
     @property
     def compared(self) -> int:
@@ -127,9 +133,13 @@ class Summary:
         They are the failed tests when ``verbosity`` is below 0, the changed ones at 0, and all above.
         """
         ordered = sorted(self.verdicts, key=_rank)
-        rows = ((v, TestRows(self._title(v), *_rows(v, verbosity))) for v in ordered)
+        rows = (
+            (v, TestRows(self._title(v), *_rows(v, verbosity), self._where(v, verbosity))) for v in ordered
+        )
         shown = tuple(
-            test for v, test in rows if test.rows or (verbosity > 0 and v.outcome not in _IN_SECTIONS)
+            test
+            for v, test in rows
+            if test.rows or test.where or (verbosity > 0 and v.outcome not in _IN_SECTIONS)
         )
         most = len(shown) if verbosity > 0 else _MOST_TESTS
         return shown[:most], len(shown[most:])
@@ -177,6 +187,11 @@ class Summary:
             slower = any(finding.outcome is Outcome.REGRESSED for finding in verdict.findings)
             outcome = "same work, perhaps slower" if slower else outcome if self.reference else "measured"
         return f"{verdict.key.nodeid}: {outcome}"
+
+    def _where(self, verdict: Verdict, verbosity: int) -> tuple[PlaceTable, ...]:
+        if verbosity < 0 or (verdict.failures and self.failures_told):
+            return ()
+        return tuple(place_table(where, None if verbosity else _MOST_PLACES) for where in verdict.where)
 
     def _partly_incomparable(self) -> list[str]:
         """Return each reason why a metric of tests that were compared otherwise was not, and of how many."""

@@ -10,6 +10,7 @@ from pytest_goref.report.text import printable, shorten
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_goref.report.places import PlaceTable
     from pytest_goref.report.rows import Row
     from pytest_goref.report.summary import Section, Summary, TestRows
 
@@ -60,28 +61,51 @@ def render_summary(summary: Summary, verbosity: int = 0, width: int = 80) -> lis
     ]
 
 
-def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int = 80) -> list[str]:
+def plain_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], width: int = 80, *, ruled: bool = True
+) -> list[str]:
     """Return the lines of a table of any columns, none longer than ``width``.
 
-    The widest column is shortened in the middle, and what does not fit even then is cut off.
+    The widest columns are shortened in the middle, and what does not fit even then is cut off.
 
     Args:
         headers: the names of the columns.
         rows: the cells, as many as there are headers; at least one row.
         width: the most characters of a line.
+        ruled: whether a line is drawn below the headers.
 
     """
     from tabulate import tabulate  # noqa: PLC0415 - it takes long to import and is needed only for a table
 
     cells = [headers, *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    widest = widths.index(max(widths))
-    room = max(_NARROWEST_COLUMN, widths[widest] + width - sum(widths) - _GAP * (len(widths) - 1))
-    widths[widest] = min(widths[widest], room)
+    widths = _fitted([max(map(len, column)) for column in zip(*cells, strict=True)], width)
     rule = ["-" * column for column in widths]  # tabulate's own would be wider than its column needs to be
     cells = [[shorten(cell, column) for cell, column in zip(row, widths, strict=True)] for row in cells]
-    text = tabulate([cells[0], rule, *cells[1:]], tablefmt="plain", disable_numparse=True)
+    lines = [cells[0], *([rule] if ruled else []), *cells[1:]]
+    text = tabulate(lines, tablefmt="plain", disable_numparse=True)
     return [line[:width].rstrip() for line in text.split("\n")]
+
+
+def place_lines(table: PlaceTable, width: int = 80, *, ruled: bool = True) -> list[str]:
+    """Return the lines that say where a regression sits.
+
+    Args:
+        table: the places and what to remark on them.
+        width: the most characters of a line.
+        ruled: whether a line is drawn below the headers.
+
+    """
+    rows = plain_table(table.headers, table.rows, width, ruled=ruled) if table.rows else []
+    more = [f"and {table.hidden} more"] if table.hidden else []
+    return [*textwrap.wrap(table.remark, max(width, _NARROWEST)), *rows, *more]
+
+
+def _fitted(widths: list[int], width: int) -> list[int]:
+    """Return ``widths`` of columns with the widest narrowed, as far as that is readable, until all fit."""
+    fitted = list(widths)
+    while sum(fitted) + _GAP * (len(fitted) - 1) > width and max(fitted) > _NARROWEST_COLUMN:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
 
 
 def _tests(tests: Sequence[TestRows], width: int) -> list[str]:
@@ -94,6 +118,8 @@ def _tests(tests: Sequence[TestRows], width: int) -> list[str]:
         lines.extend(f"  {line}" for _ in test.rows for line in next(remaining))
         if test.hidden:
             lines.append(f"  and {test.hidden} more (-v shows all)")
+        for where in test.where:
+            lines.extend(f"  {line}" for line in place_lines(where, width - _GAP, ruled=False))
     return lines
 
 

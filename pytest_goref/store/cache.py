@@ -54,6 +54,11 @@ class CacheDirectory:
         return self.root / "history.db"
 
     @property
+    def artifacts(self) -> Path:
+        """The directory of profiles."""
+        return self.root / "artifacts"
+
+    @property
     def locks(self) -> Path:
         """The directory of lock files, kept out of what is committed."""
         return self.root / "locks"

@@ -26,6 +26,7 @@ from pytest_goref.model import (
     Visit,
 )
 from pytest_goref.store.jsontext import CodecError
+from pytest_goref.store.sites import COLUMNS, sites_from_plain, sites_to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,11 +93,15 @@ def entry_to_plain(entry: BaselineEntry) -> dict[str, object]:
         CodecError: a number is negative, beyond 64 bits or not an ``int``: it could not be read again.
 
     """
+    sites = sites_to_plain(entry.measurements)
+    kept = (item for item in entry.measurements.items() if sites is None or item[0] not in COLUMNS)
     plain: dict[str, object] = {
         "mode": entry.mode.value,
         "python": entry.python,
-        "measurements": _measurements_to_plain(entry.measurements),
+        "measurements": _measurements_to_plain(dict(kept)),
     }
+    if sites is not None:
+        plain["sites"] = sites
     if entry.visits:
         plain["visits"] = {
             fingerprint: [_visit_to_plain(visit, ("visits", fingerprint)) for visit in visits]
@@ -120,11 +125,15 @@ def entry_from_plain(key_path: str, name: str, obj: object) -> BaselineEntry:
         visits[fingerprint] = tuple(
             _visit_from_plain(visit, (*place, str(index))) for index, visit in enumerate(_list(stored, place))
         )
+    measurements = _measurements_from_plain(members.get("measurements"), (*where, "measurements"))
+    if "sites" in members:
+        rows_at = (*where, "sites")
+        measurements = {**measurements, **sites_from_plain(_object(members["sites"], rows_at), rows_at)}
     return BaselineEntry(
         TestKey(key_path, name),
         _enum_member(Mode, members, "mode", where),
         _text_member(members, "python", where),
-        _measurements_from_plain(members.get("measurements"), (*where, "measurements")),
+        measurements,
         visits,
     )
 

@@ -3,6 +3,7 @@
 Formats, each readable by every later version of this package:
 
 1. ``{"format": 1, "path": "tests/test_x.py", "tests": {name: entry}}``, entries as ``codec`` makes them.
+   The member ``sites`` of an entry came later: versions before it skip it.
 """
 
 from __future__ import annotations

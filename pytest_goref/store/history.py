@@ -166,11 +166,11 @@ class History:
         rows = self._rows(query, run_id, stored_text(key.path), stored_text(key.name))
         return self._result(run_id, rows[0]).record if rows else None
 
-    def passed_record(self, run_id: int, key: TestKey) -> Record | None:
-        """Return what was measured of ``key`` when it last passed, in run ``run_id`` or before it, or None.
+    def passed_run(self, run_id: int, key: TestKey) -> int | None:
+        """Return the run in which ``key`` last passed and was measured: ``run_id`` or one before it, or None.
 
         Raises:
-            HistoryError: the database cannot be read, or the record is damaged.
+            HistoryError: the database cannot be read.
 
         """
         query = """
@@ -180,7 +180,17 @@ class History:
             ORDER BY run.id DESC LIMIT 1
         """  # CROSS: from the few runs to the index of results, never through all results
         ids = self._rows(query, run_id, stored_text(key.path), stored_text(key.name))
-        return self.record(ids[0][0], key) if ids else None
+        return ids[0][0] if ids else None
+
+    def passed_record(self, run_id: int, key: TestKey) -> Record | None:
+        """Return what was measured of ``key`` when it last passed, in run ``run_id`` or before it, or None.
+
+        Raises:
+            HistoryError: the database cannot be read, or the record is damaged.
+
+        """
+        passed = self.passed_run(run_id, key)
+        return None if passed is None else self.record(passed, key)
 
     def _append(self, run: RunInfo, rows: list[_Row]) -> int:
         with opened_for_writing(self._path, self._busy_timeout_ms) as connection:

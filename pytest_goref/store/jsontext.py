@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Final, NoReturn
 
 from pytest_goref.errors import GorefError
 
 _SHOWN_CHARACTERS: Final = 80
+_ROW: Final = re.compile(r"\[\n *(-?\d+|null),\n *(-?\d+|null),\n *(-?\d+|null)\n *\]")
 
 
 class CodecError(GorefError, ValueError):
@@ -54,7 +56,8 @@ def parse_json(data: bytes) -> object:
 def render_json(value: object) -> bytes:
     r"""Return ``value`` as the text that is stored: members sorted, a line per number, a newline at the end.
 
-    It is in UTF-8; a lone surrogate (from a file name that is not UTF-8) is its JSON escape, ``\udc80``.
+    Three numbers in a list are a row, in one line: rows are many, and change together. The text is in
+    UTF-8; a lone surrogate (from a file name that is not UTF-8) is its JSON escape, ``\udc80``.
 
     Raises:
         CodecError: ``value`` nests too deeply.
@@ -64,6 +67,7 @@ def render_json(value: object) -> bytes:
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
     except RecursionError:
         raise CodecError((), "nested too deeply") from None
+    text = _ROW.sub(r"[\1, \2, \3]", text)  # never inside of text, where a line break is escaped
     return f"{text}\n".encode("utf-8", "backslashreplace")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.errors import HistoryError, InvalidValueError
 from pytest_goref.model import BaselineEntry, TestKey
+from pytest_goref.store.artifacts import Artifacts, owner_of_baseline, owner_of_run
 from pytest_goref.store.baseline import Baseline, Baselines, open_file, validate_name
 from pytest_goref.store.history import History
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from pytest_goref.profile import ProfileKind, StackProfile
     from pytest_goref.store.cache import CacheDirectory
 
 _RUN: Final = re.compile(r"run:(\d{1,18})", re.ASCII)
@@ -38,6 +40,10 @@ class Reference(Protocol):
         """Return what is accepted for a test, None when nothing is."""
         ...
 
+    def profile(self, key: TestKey, kind: ProfileKind) -> StackProfile | None:
+        """Return where a test spent what is accepted, None when that is not known here."""
+        ...
+
     def tests(self) -> Iterable[TestKey]:
         """Return every test that has an entry."""
         ...
@@ -50,17 +56,27 @@ class BaselineReference:
         baseline: where the entries are.
         words: what it is called.
         spelling: its name, or the absolute path of the file.
+        artifacts: where its profiles are; None for a file, which comes without.
 
     """
 
-    def __init__(self, baseline: Baseline, words: str, spelling: str) -> None:
+    def __init__(
+        self, baseline: Baseline, words: str, spelling: str, artifacts: Artifacts | None = None
+    ) -> None:
         self.words = words
         self.spelling = spelling
         self._baseline = baseline
+        self._artifacts = artifacts
 
     def get(self, key: TestKey) -> BaselineEntry | None:
         """Return what is accepted for ``key``, None when nothing is."""
         return self._baseline.get(key)
+
+    def profile(self, key: TestKey, kind: ProfileKind) -> StackProfile | None:
+        """Return where ``key`` spent what is accepted; None when the baseline was made elsewhere."""
+        if self._artifacts is None:
+            return None
+        return self._artifacts.get(owner_of_baseline(self.spelling), key, kind)
 
     def tests(self) -> Iterable[TestKey]:
         """Return every test of the baseline."""
@@ -75,19 +91,26 @@ class RunReference:
     Args:
         history: the stored runs.
         run_id: which of them.
+        artifacts: where their profiles are.
 
     """
 
-    def __init__(self, history: History, run_id: int) -> None:
+    def __init__(self, history: History, run_id: int, artifacts: Artifacts) -> None:
         self.words = f"run {run_id}"
         self.spelling = f"run:{run_id}"
         self._history = history
         self._run_id = run_id
+        self._artifacts = artifacts
 
     def get(self, key: TestKey) -> BaselineEntry | None:
         """Return what was measured of ``key``, None when nothing comparable was."""
         record = self._history.passed_record(self._run_id, key)
         return BaselineEntry.from_record(record) if record is not None and record.comparable else None
+
+    def profile(self, key: TestKey, kind: ProfileKind) -> StackProfile | None:
+        """Return where ``key`` spent what ``get`` returns, None when it was not profiled."""
+        passed = self._history.passed_run(self._run_id, key)
+        return None if passed is None else self._artifacts.get(owner_of_run(passed), key, kind)
 
     def tests(self) -> Iterable[TestKey]:
         """Return every test that the run measured."""
@@ -108,21 +131,22 @@ def open_reference(text: str, cache: CacheDirectory, directory: Path) -> Referen
         HistoryError: there is no such run, or the history cannot be read.
 
     """
-    history = History(cache.history)
+    history, artifacts = History(cache.history), Artifacts(cache.artifacts)
     run = _RUN.fullmatch(text)
     if run:
-        return RunReference(history, history.run(int(run[1])).id or 0)
+        return RunReference(history, history.run(int(run[1])).id or 0, artifacts)
     if text == "last":
         last = history.last_id()
         if last is None:
             raise HistoryError("there is no run to compare with yet: make one with pytest --goref")
-        return RunReference(history, last)
+        return RunReference(history, last, artifacts)
     if text.startswith(("run:", "git:")):
         raise InvalidValueError(f"{text!r} is neither a baseline, nor last, nor run:N, nor a file")
-    return _open_baseline(text, Baselines(cache), directory / text)
+    return _open_baseline(text, cache, directory / text)
 
 
-def _open_baseline(text: str, baselines: Baselines, path: Path) -> Reference:
+def _open_baseline(text: str, cache: CacheDirectory, path: Path) -> Reference:
+    baselines = Baselines(cache)
     try:
         named = baselines.exists(validate_name(text))
     except InvalidValueError as error:
@@ -131,7 +155,7 @@ def _open_baseline(text: str, baselines: Baselines, path: Path) -> Reference:
         named = False
     if not named and _exists(path):
         return BaselineReference(open_file(path), f"file {text}", str(path.absolute()))
-    return BaselineReference(baselines.open(text), f"baseline {text}", text)
+    return BaselineReference(baselines.open(text), f"baseline {text}", text, Artifacts(cache.artifacts))
 
 
 def _exists(path: Path) -> bool:

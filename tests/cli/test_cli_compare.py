@@ -37,6 +37,17 @@ def test_a_regression_is_shown_as_by_pytest_and_exits_with_1(project: CliCache) 
     assert said.status == 1
 
 
+def test_a_failed_test_is_explained_too(project: CliCache) -> None:
+    project.save("old", record("a.py::test_1", numbers({"q": 1}, {"a.py:f": 1, "a.py:g": 3})))
+    project.save("new", record("a.py::test_1", numbers({"q": 5}, {"a.py:f": 5, "a.py:g": 3})))
+    assert project.goref("compare", "old", "new").lines[:-1] == [
+        "a.py::test_1: regressed",
+        "  refs  q  1 -> 5  +4 (+400 %)",
+        "  function  calls   change",
+        "  a.py:f    1 -> 5  +4",
+    ]
+
+
 def test_nothing_changed_is_the_closing_line_alone(project: CliCache) -> None:
     project.run(passed(record("a.py::test_1")))
     project.run(passed(record("a.py::test_1")))

@@ -8,10 +8,27 @@ from hypothesis import strategies as st
 
 from pytest_goref.compare.rules import RuleChange, Rules, parse_limits, parse_rule
 from pytest_goref.errors import InvalidValueError
-from pytest_goref.metrics import CALLS, CPU_TIME, DEFAULT_RULES, LEAKED_REFS, METRICS, REFS, WALL_TIME
+from pytest_goref.metrics import (
+    ALLOCATED_BYTES,
+    ALLOCATION_COUNT,
+    CALLS,
+    CPU_TIME,
+    DEFAULT_RULES,
+    LEAKED_REFS,
+    LEAKED_TASKS,
+    LEAKED_THREADS,
+    LEFT_BYTES,
+    METRICS,
+    PEAK_BYTES,
+    REFS,
+    WALL_TIME,
+)
 from pytest_goref.model import Limit, Metric, Rule, Severity, Tolerance
+from pytest_goref.quantity import Unit
 
 DURATIONS = (CPU_TIME, WALL_TIME)
+LEAKS = (LEAKED_REFS, LEAKED_THREADS, LEAKED_TASKS)
+ALLOCATIONS = (ALLOCATION_COUNT, ALLOCATED_BYTES, PEAK_BYTES, LEFT_BYTES)
 
 
 @pytest.mark.parametrize(
@@ -27,15 +44,43 @@ DURATIONS = (CPU_TIME, WALL_TIME)
         ("durations:0.5%+1.5us", DURATIONS, Tolerance(0.005, 1_500)),
         ("wall_time:2ms", (WALL_TIME,), Tolerance(absolute=2_000_000)),
         ("  Calls : 5 % + 1_000 ", (CALLS,), Tolerance(0.05, 1000)),
-        ("leaks:0", (LEAKED_REFS,), Tolerance()),
+        ("leaks:0", LEAKS, Tolerance()),
         ("LEAKED_REFS:0%", (LEAKED_REFS,), Tolerance()),
         ("calls:1000000%", (CALLS,), Tolerance(10_000.0)),
+        ("allocations:off", ALLOCATIONS, None),
+        ("allocations:0", ALLOCATIONS, Tolerance()),
+        ("allocations:5%+0", ALLOCATIONS, Tolerance(0.05)),
+        ("allocations:5%", ALLOCATIONS, Tolerance(0.05)),
+        ("allocation_count:16", (ALLOCATION_COUNT,), Tolerance(absolute=16)),
+        ("peak_bytes:5%+1.5 MB", (PEAK_BYTES,), Tolerance(0.05, 1_500_000)),
     ],
 )
 def test_a_rule_says_what_is_accepted(
     text: str, metrics: tuple[Metric, ...], tolerance: Tolerance | None
 ) -> None:
-    assert parse_rule(text) == RuleChange(metrics, tolerance, text)
+    tolerances = None if tolerance is None else dict.fromkeys(metrics, tolerance)
+    assert parse_rule(text) == RuleChange(metrics, tolerances, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "tolerances"),
+    [
+        ("allocations:5%+64KiB", [(0.05, 16), (0.05, 65_536), (0.05, 65_536), (0.05, 65_536)]),
+        ("allocations:2%+3", [(0.02, 3), (0.02, 4096), (0.02, 65_536), (0.02, 65_536)]),
+        ("allocations:3", [(0.0, 3), (0.01, 4096), (0.05, 65_536), (0.05, 65_536)]),
+        ("allocations:1kB", [(0.01, 16), (0.0, 1000), (0.0, 1000), (0.0, 1000)]),
+    ],
+)
+def test_an_absolute_part_is_about_the_metrics_of_its_unit(
+    text: str, tolerances: list[tuple[float, int]]
+) -> None:
+    change = parse_rule(text)
+    assert change.tolerances == {
+        metric: Tolerance(*tolerance) for metric, tolerance in zip(ALLOCATIONS, tolerances, strict=True)
+    }
+    rules = Rules.default().with_changes([(Severity.WARN, change)])
+    assert [rules.rule(metric).tolerance for metric in ALLOCATIONS] == list(change.tolerances.values())
+    assert {rules.rule(metric).severity for metric in ALLOCATIONS} == {Severity.WARN}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +99,14 @@ def test_a_rule_says_what_is_accepted(
         ("cal:5%", "did you mean calls?"),
         ("cpu:5%", "'cpu' is no group or metric"),
         ("5%:calls", "'5%' is no group or metric"),
-        ("allocations:5%", "known are counts, calls, durations, leaks, refs, cpu_time"),
+        ("sites:5%", "known are counts, allocations, calls, durations, leaks, refs, allocation_count"),
+        ("site_bytes:5%", "'site_bytes' is no group or metric"),
+        ("gc_pause:5%", "'gc_pause' is no group or metric"),
+        (
+            "allocations:5%+1ms",
+            "neither a percentage nor a whole number that can be stored, such as 8, nor a size",
+        ),
+        ("peak_bytes:16", "neither a percentage nor a size"),
         ("calls:5.0.1%", "is no percentage"),
         ("calls:5%%", "is no percentage"),
         ("calls:-5%", "is no percentage"),
@@ -111,19 +163,28 @@ def test_any_text_is_a_rule_or_refused(text: str) -> None:
 _SPACES = st.text(" \t", max_size=2)
 
 
-@given(st.sampled_from(sorted(METRICS)), st.integers(0, 10**8), st.integers(0, 10**12), _SPACES)
+@given(
+    st.sampled_from(sorted(metric.name for metric in DEFAULT_RULES)),
+    st.integers(0, 10**8),
+    st.integers(0, 10**12),
+    _SPACES,
+)
 def test_a_rule_says_what_was_written(name: str, hundredths: int, absolute: int, space: str) -> None:
     # 1234 hundredths of a percent are written 12.34%, which is the fraction 0.1234.
     percent = f"{hundredths // 100}.{hundredths % 100:02}"
-    suffix = "ns" if METRICS[name] in DURATIONS else ""
+    suffix = {Unit.NANOSECOND: "ns", Unit.BYTE: "B"}.get(METRICS[name].unit, "")
     change = parse_rule(space.join(("", name, ":", percent, "%", "+", f"{absolute}{suffix}", "")))
     assert change.metrics == (METRICS[name],)
-    assert change.tolerance == Tolerance(float(percent) / 100, absolute)
+    assert change.tolerances == {METRICS[name]: Tolerance(float(percent) / 100, absolute)}
 
 
 def test_the_default_rules_are_those_of_the_catalogue() -> None:
     rules = Rules.default()
-    assert {metric: rules.rule(metric) for metric in METRICS.values()} == DEFAULT_RULES
+    judged = [metric for metric in METRICS.values() if metric.judged]
+    assert {metric: rules.rule(metric) for metric in judged} == DEFAULT_RULES
+    shown = [metric for metric in METRICS.values() if not metric.judged]
+    assert shown
+    assert {rules.rule(metric).severity for metric in shown} == {Severity.OFF}
     assert rules.chosen == frozenset()
 
 
@@ -145,7 +206,7 @@ def test_the_last_change_of_a_metric_wins_and_the_others_stay() -> None:
 
 def test_changes_add_up_over_several_calls() -> None:
     rules = Rules.default().with_changes([(Severity.FAIL, parse_rule("calls:5%"))])
-    assert rules.with_changes([(Severity.FAIL, parse_rule("leaks:0"))]).chosen == {CALLS, LEAKED_REFS}
+    assert rules.with_changes([(Severity.FAIL, parse_rule("leaks:0"))]).chosen == {CALLS, *LEAKS}
 
 
 @pytest.mark.parametrize("severity", [Severity.FAIL, Severity.WARN])
@@ -165,11 +226,14 @@ def test_durations_cannot_fail_a_test(text: str) -> None:
 
 
 def test_limits_are_read_from_a_marker() -> None:
-    assert parse_limits({"db.query": 3, "/dao:get": 0}, "50ms") == (
+    assert parse_limits({"db.query": 3, "/dao:get": 0}, "50ms", "20 MB", 5000) == (
         Limit(REFS, "db.query", 3),
         Limit(REFS, "/dao:get", 0),
         Limit(WALL_TIME, "", 50_000_000),
+        Limit(PEAK_BYTES, "", 20_000_000),
+        Limit(ALLOCATION_COUNT, "", 5000),
     )
+    assert parse_limits(max_allocations=0) == (Limit(ALLOCATION_COUNT, "", 0),)
 
 
 def test_no_limits_are_none() -> None:
@@ -204,3 +268,19 @@ def test_a_wrong_duration_limit_is_refused(max_duration: object) -> None:
         parse_limits(None, max_duration)
     assert f"max_duration={max_duration!r}" in str(caught.value)
     assert 'write a time such as max_duration="50ms"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "max_peak", [20, 2.5, True, b"1 MB", "", "20", "-1 MB", "0 MB", "0.4B", "5ms", "5 TB"]
+)
+def test_a_wrong_peak_limit_is_refused(max_peak: object) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_limits(max_peak=max_peak)
+    assert f"max_peak={max_peak!r}" in str(caught.value)
+    assert 'write a size such as max_peak="20 MB"' in str(caught.value)
+
+
+@pytest.mark.parametrize("max_allocations", [-1, True, 1.0, "5", [], "9" * 5000])
+def test_a_wrong_limit_of_allocations_is_refused(max_allocations: object) -> None:
+    with pytest.raises(InvalidValueError, match=r"^max_allocations: .*; write a whole number from 0"):
+        parse_limits(max_allocations=max_allocations)

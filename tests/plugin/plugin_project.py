@@ -128,6 +128,7 @@ def junit(project: Project) -> dict[str, ET.Element]:
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let inner interpreters keep compiled modules, and let nothing trace them."""
+    monkeypatch.setenv("PYTHONHASHSEED", "0")  # else what regresses is executed in fresh processes as well
     for name in tuple(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)

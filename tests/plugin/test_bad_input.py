@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from plugin_project import COUNTS, Project, closing_line
 
+from pytest_goref.plugin.passes import PASSES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 pytest_plugins = ("plugin_project",)
 
+KNOWN: Final = f"known: {', '.join(PASSES)}"
 _RULES: Final[Mapping[str, str]] = {
     "": "a rule is empty",
     " ": "a rule is empty",
@@ -84,9 +87,9 @@ _MARKERS: Final[Mapping[str, str]] = {
     "rounds=Evil()": "an argument cannot be read: it raises RuntimeError",
     "repeat='no'": "repeat=: 'no' is neither True nor False",
     "repeat=0": "repeat=: 0 is neither True nor False",
-    "passes='cpu'": "passes=: 'cpu' is not a pass; known: counts, time",
+    "passes='foo'": f"passes=: 'foo' is not a pass; {KNOWN}",
     "passes=''": "passes=: '' is not a pass",
-    "passes=[]": "passes=: no pass is named; known: counts, time",
+    "passes=[]": f"passes=: no pass is named; {KNOWN}",
     "passes=5": "passes=: 5 is not a list of passes",
     "passes={'counts': 1}": "is not a list of passes",
     "max_count=3": 'max_count=3: not a mapping; write the most uses of each key, for example max_count={"db',
@@ -184,13 +187,13 @@ def test_durations_are_refused_as_a_reason_to_fail(marked: Project, rule: str) -
         (["--goref-save= "], "--goref-save: needs the name of a baseline"),
         (["--goref-compare="], "--goref-compare: needs the name of a baseline, last, run:N or a file"),
         (["--goref-compare= "], "--goref-compare: needs the name of a baseline, last, run:N or a file"),
-        (["--goref", "--goref-passes="], "--goref-passes: '' is not a pass; known: counts, time"),
-        (["--goref", "--goref-passes=foo"], "--goref-passes: 'foo' is not a pass; known: counts, time"),
+        (["--goref", "--goref-passes="], f"--goref-passes: '' is not a pass; {KNOWN}"),
+        (["--goref", "--goref-passes=foo"], f"--goref-passes: 'foo' is not a pass; {KNOWN}"),
         (
             ["--goref", "--goref-passes=counts,foo"],
-            "--goref-passes: 'foo' is not a pass; known: counts, time",
+            f"--goref-passes: 'foo' is not a pass; {KNOWN}",
         ),
-        (["--goref", "--goref-passes=counts,"], "--goref-passes: '' is not a pass; known: counts, time"),
+        (["--goref", "--goref-passes=counts,"], f"--goref-passes: '' is not a pass; {KNOWN}"),
         *(
             (
                 ["--goref", f"--goref-rounds={text}"],
@@ -219,8 +222,8 @@ def test_a_wrong_option_is_refused(marked: Project, args: list[str], expected: s
         ("goref_all", "2", "invalid truth value '2'"),
         ("goref_rounds", "0", "'0' is not a number of rounds: auto, or a whole number from 1 to 10000"),
         ("goref_rounds", "", "'' is not a number of rounds: auto, or a whole number from 1 to 10000"),
-        ("goref_passes", "cpu", "'cpu' is not a pass; known: counts, time"),
-        ("goref_passes", "", "'' is not a pass; known: counts, time"),
+        ("goref_passes", "foo", f"'foo' is not a pass; {KNOWN}"),
+        ("goref_passes", "", f"'' is not a pass; {KNOWN}"),
     ],
 )
 def test_a_wrong_ini_value_is_refused(marked: Project, name: str, value: str, expected: str) -> None:
@@ -240,7 +243,7 @@ def test_an_option_without_its_value_is_refused(marked: Project, option: str) ->
 
 
 def test_the_command_line_wins_over_a_wrong_ini_value(marked: Project) -> None:
-    set_ini(marked, "goref_rounds = 0\ngoref_passes = cpu")
+    set_ini(marked, "goref_rounds = 0\ngoref_passes = foo")
 
     assert closing_line(marked.run("--goref", COUNTS, "--goref-rounds=1")) == "goref: 1 measured"
 

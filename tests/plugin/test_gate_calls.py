@@ -39,8 +39,9 @@ def test_one_more_call_per_loop_is_told_with_its_function(distributed: Project) 
     result.stdout.fnmatch_lines(
         [
             "test_shop.py::test_total: regressed",
-            "*calls *builtins.len *20 -> 40 *+20 (+100 %)",
-            "*calls *shop.py:price *20 -> 40 *+20 (+100 %)",
+            "  function       calls     change  called by",
+            "  shop.py:price  20 -> 40  +20     shop.py:total.<locals>.<genexpr>",
+            "  builtins.len   20 -> 40  +20     shop.py:price",
         ],
         consecutive=True,
     )

@@ -72,8 +72,8 @@ def test_the_failure_says_where_and_how_to_accept(project: Project) -> None:
         [
             "goref: db.query 12 -> 13 (+1) refs, compared with baseline main",
             "refs* db.query *12 -> 13 *+1 (+8.3 %)",
-            "calls that changed:",
-            "  shop.py:query 12 -> 13 (+1)",
+            "function * calls * change  called by",
+            "shop.py:query * 12 -> 13 * +1 * shop.py:load",
             "accept with: pytest --goref-save=main 'test_shop.py::test_load'",
         ]
     )

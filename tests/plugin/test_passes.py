@@ -2,23 +2,29 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_goref.metrics import CALLS, LEAKED_REFS, REFS
-from pytest_goref.model import ProblemKind
+from pytest_goref.metrics import CALLS, GC_COLLECTIONS, LEAKED_REFS, LEAKED_THREADS, REFS
+from pytest_goref.model import Group, ProblemKind
 from pytest_goref.plugin.pass_context import Collected, NotRepeatableError, PassContext, Tools
 from pytest_goref.plugin.passes import PASSES, counts_pass, time_pass
 from pytest_goref.plugin.region import Execution, Region
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
+from pytest_goref.profilers.leaks import LeaksProfiler
+from pytest_goref.profilers.places import Places
 from pytest_goref.profilers.refs import RefsProfiler
 from pytest_goref.tracker import Tracker, disable, enable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_goref.model import Measurements
+
 SECOND_NS = 1_000_000_000
+NO_LEAKS: Measurements = {LEAKED_REFS: {}, LEAKED_THREADS: {}}
 
 
 class FakeClock:
@@ -83,7 +89,9 @@ class FakeTest:
     def context(
         self, *, rounds: int | None = None, count_refs: bool = True, timed: bool = True
     ) -> PassContext:
-        tools = Tools(RefsProfiler(self.tracker), self.calls, self.clock)
+        refs = RefsProfiler(self.tracker)
+        leaks = LeaksProfiler(refs, Places(Path.cwd()))
+        tools = Tools(refs, leaks, self.calls, memory=self.calls, cpu=self.calls, clock=self.clock)
         return PassContext(self.execute, tools, Collected(), self.takes_ns, rounds, count_refs, timed)
 
 
@@ -142,7 +150,7 @@ def test_constant_counts_are_kept_once() -> None:
     context = test.context()
     counts_pass(context)
     assert test.executions == 2
-    assert context.collected.measurements() == {REFS: {"query": (2,)}, CALLS: {"f": (7,)}, LEAKED_REFS: {}}
+    assert context.collected.measurements() == {REFS: {"query": (2,)}, CALLS: {"f": (7,)}, **NO_LEAKS}
 
 
 def test_a_slow_test_is_counted_once() -> None:
@@ -182,7 +190,23 @@ def test_refs_that_are_left_behind_are_counted_after_the_tear_down() -> None:
 def test_without_counts_a_round_counts_nothing() -> None:
     context = FakeTest().context(count_refs=False)
     time_pass(context)
-    assert context.collected.measurements() == {}
+    assert {metric.group for metric in context.collected.measurements()} == {Group.RUNTIME}
+
+
+def test_the_runtime_figures_are_of_the_rounds_alone() -> None:
+    context = FakeTest().context(rounds=4)
+    time_pass(context)
+    assert context.collected.times(GC_COLLECTIONS) == 4
+    assert context.collected.times(REFS) == 6  # those of the warm-ups count
+
+
+def test_what_is_noisy_does_not_make_a_test_vary() -> None:
+    collected = Collected()
+    for number in range(3):
+        collected.add(Execution({REFS: {"query": 2}, GC_COLLECTIONS: {"generation 0": number}}))
+    assert not collected.varies
+    collected.add(Execution({REFS: {"query": 3}}))
+    assert collected.varies
 
 
 def test_a_test_that_fails_when_repeated_is_not_repeatable() -> None:
@@ -195,7 +219,7 @@ def test_a_test_that_fails_when_repeated_is_not_repeatable() -> None:
 def test_a_test_that_only_fails_under_cprofile_is_counted_without_calls() -> None:
     context = FakeTest(fails=lambda _, counting: counting).context()
     counts_pass(context)
-    assert context.collected.measurements() == {REFS: {"query": (2,)}, LEAKED_REFS: {}}
+    assert context.collected.measurements() == {REFS: {"query": (2,)}, **NO_LEAKS}
     (problem,) = context.collected.problems
     assert problem.kind is ProblemKind.SKIPPED
     assert problem.text == "calls were not counted: the test fails under cProfile (call failed: on purpose)"
@@ -209,7 +233,7 @@ def test_disabled_tracking_is_told_once() -> None:
         counts_pass(context)
     finally:
         enable()
-    assert context.collected.measurements() == {CALLS: {"f": (7,)}}
+    assert context.collected.measurements() == {CALLS: {"f": (7,)}, LEAKED_THREADS: {}}
     assert [p.text for p in context.collected.problems] == [
         "tracking is disabled: call goref.enable() before the test"
     ]
@@ -222,12 +246,16 @@ def test_a_profiler_that_cannot_run_leaves_a_problem() -> None:
 
     context = FakeTest(calls=Busy()).context()
     counts_pass(context)
-    assert context.collected.measurements() == {REFS: {"query": (2,)}, LEAKED_REFS: {}}
+    assert context.collected.measurements() == {REFS: {"query": (2,)}, **NO_LEAKS}
     assert [p.text for p in context.collected.problems] == ["another profiler is active"]
 
 
 def test_counting_comes_before_timing() -> None:
-    assert list(PASSES) == ["counts", "time"]
+    assert list(PASSES).index("counts") < list(PASSES).index("time")
+
+
+def test_sampling_comes_last() -> None:
+    assert list(PASSES)[-1] == "cpu"
 
 
 def test_rounds_are_taken_with_the_heap_frozen() -> None:

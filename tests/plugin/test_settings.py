@@ -6,8 +6,19 @@ from typing import Final
 import pytest
 
 from pytest_goref.errors import InvalidValueError
-from pytest_goref.metrics import CALLS, DEFAULT_RULES, LEAKED_REFS, REFS, WALL_TIME
+from pytest_goref.metrics import (
+    ALLOCATION_COUNT,
+    CALLS,
+    DEFAULT_RULES,
+    LEAKED_REFS,
+    LEAKED_TASKS,
+    LEAKED_THREADS,
+    PEAK_BYTES,
+    REFS,
+    WALL_TIME,
+)
 from pytest_goref.model import Limit, Rule, Severity, Tolerance
+from pytest_goref.plugin.passes import PASSES
 from pytest_goref.plugin.settings import (
     Request,
     Settings,
@@ -19,6 +30,7 @@ from pytest_goref.plugin.settings import (
 )
 
 _EVERY: Final = ("counts", "time")
+KNOWN: Final = f"known: {', '.join(PASSES)}"
 _NO_ASYNCIO: Final = "[pytest]\naddopts = -p no:asyncio\n"
 
 
@@ -42,9 +54,25 @@ def test_what_is_asked_for_by_default(pytester: pytest.Pytester) -> None:
     assert (settings.save, settings.compare, settings.strict, settings.all_tests) == ("", "", False, False)
     assert settings.cache == pytester.path / ".goref_cache"
     request = settings.request
-    assert (request.passes, request.rounds, request.repeat, request.limits) == (_EVERY, None, True, ())
+    assert (request.rounds, request.repeat, request.limits) == (None, True, ())
+    assert (request.passes, request.on_demand) == (("counts", "memory", "time"), ("cpu",))
     assert request.rules.by_metric == DEFAULT_RULES
     assert request.rules.chosen == frozenset()
+
+
+@pytest.mark.parametrize("args", [("--goref-passes=time",), ("-ogoref_passes=time",)])
+def test_passes_that_are_named_are_all_there_are(pytester: pytest.Pytester, args: tuple[str, ...]) -> None:
+    request = _settings(pytester, *args).request
+    assert (request.passes, request.on_demand) == (("time",), ())
+
+
+def test_a_marker_that_names_passes_names_all_there_are(pytester: pytest.Pytester) -> None:
+    request = _request(pytester, "profile(passes='cpu, counts')")
+    assert (request.passes, request.on_demand) == (("counts", "cpu"), ())
+
+
+def test_a_marker_that_names_no_passes_leaves_them_as_they_are(pytester: pytest.Pytester) -> None:
+    assert _request(pytester, "profile(rounds=5)").on_demand == ("cpu",)
 
 
 def test_options_are_read(pytester: pytest.Pytester) -> None:
@@ -116,7 +144,7 @@ def test_the_last_rule_wins(pytester: pytest.Pytester) -> None:
         (("--goref-compare=",), "--goref-compare: needs the name of a baseline, last, run:N or a file"),
         (("--goref-save= ",), "--goref-save: needs the name of a baseline"),
         (("--goref-rounds=0",), "--goref-rounds: '0' is not a number of rounds"),
-        (("--goref-passes=cpu",), "--goref-passes: 'cpu' is not a pass; known: counts, time"),
+        (("--goref-passes=foo",), f"--goref-passes: 'foo' is not a pass; {KNOWN}"),
         (("--goref-fail=nothing",), "--goref-fail: rule 'nothing': there is no ':'"),
         (("--goref-warn=calls:x",), "--goref-warn: rule 'calls:x':"),
         (
@@ -150,7 +178,7 @@ def test_passes(text: object, passes: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["", ",", "time,", "Time", 3, None, [], [1], {"time": 1}])
 def test_no_passes(text: object) -> None:
-    with pytest.raises(InvalidValueError, match="known: counts, time"):
+    with pytest.raises(InvalidValueError, match=KNOWN):
         parse_passes(text)
 
 
@@ -172,11 +200,18 @@ def test_no_rounds(value: object) -> None:
 def test_the_marker_changes_what_is_asked_for(pytester: pytest.Pytester) -> None:
     marker = (
         'profile(rounds=3, repeat=False, passes="time", max_count={"db": 2, "x": 0}, max_duration="5ms", '
+        'max_peak="1 kB", max_allocations=7, '
         'fail=["calls:1%", "counts:2"], warn="durations:50%", leaks="warn")'
     )
     request = _request(pytester, marker, "--goref-rounds=9", "--goref-passes=counts", "--goref-fail=calls:9%")
     assert (request.rounds, request.repeat, request.passes) == (3, False, ("time",))
-    assert request.limits == (Limit(REFS, "db", 2), Limit(REFS, "x", 0), Limit(WALL_TIME, "", 5_000_000))
+    assert request.limits == (
+        Limit(REFS, "db", 2),
+        Limit(REFS, "x", 0),
+        Limit(WALL_TIME, "", 5_000_000),
+        Limit(PEAK_BYTES, "", 1000),
+        Limit(ALLOCATION_COUNT, "", 7),
+    )
     assert request.rules.rule(CALLS) == Rule(Tolerance(0.01), Severity.FAIL)
     assert request.rules.rule(REFS) == Rule(Tolerance(absolute=2), Severity.FAIL)
     assert request.rules.rule(WALL_TIME) == Rule(Tolerance(0.5), Severity.WARN)
@@ -194,8 +229,9 @@ def test_what_the_marker_does_not_say_stays(pytester: pytest.Pytester) -> None:
 )
 def test_leaks(pytester: pytest.Pytester, marker: str, severity: Severity) -> None:
     rules = _request(pytester, f'profile(leaks="{marker}")').rules
-    assert rules.rule(LEAKED_REFS).severity is severity
-    assert rules.chosen == {LEAKED_REFS}
+    leaks = {LEAKED_REFS, LEAKED_THREADS, LEAKED_TASKS}
+    assert {rules.rule(metric).severity for metric in leaks} == {severity}
+    assert rules.chosen == leaks
 
 
 @pytest.mark.parametrize(
@@ -208,6 +244,8 @@ def test_leaks(pytester: pytest.Pytester, marker: str, severity: Severity) -> No
         ("profile(passes=[])", "@pytest.mark.profile: passes=: no pass is named"),
         ("profile(max_count=3)", "@pytest.mark.profile: max_count=3: not a mapping"),
         ('profile(max_duration="1")', "@pytest.mark.profile: max_duration='1'"),
+        ("profile(max_peak=1)", "@pytest.mark.profile: max_peak=1: not text with a unit"),
+        ("profile(max_allocations=-1)", "@pytest.mark.profile: max_allocations: -1; write a whole number"),
         (
             "profile(fail=3)",
             "@pytest.mark.profile: fail=: 3 is neither a rule such as 'calls:5%+8' nor a list",

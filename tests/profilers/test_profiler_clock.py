@@ -41,12 +41,6 @@ def test_a_clock_that_goes_backwards_stands_still() -> None:
     assert ClockProfiler(clock).start().stop().round == Round(0, 0, 0)
 
 
-def test_what_prepares_a_round_is_not_part_of_it() -> None:
-    clock = SteppingClock([100, 350], [10, 90], [3, 5])
-    ClockProfiler(clock, prepare=lambda: clock.asked.append("prepared")).start()
-    assert clock.asked[0] == "prepared"
-
-
 def test_the_system_clock_goes_forward() -> None:
     running = ClockProfiler().start()
     sum(range(1000))

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from pytest_goref.metrics import CALLS, CPU_TIME, LEAKED_REFS, REFS, WALL_TIME
-from pytest_goref.model import Metric, Severity, TestKey
+from pytest_goref.model import Group, Metric, Severity, TestKey
+from pytest_goref.quantity import Unit
 from pytest_goref.report.rows import Row, failure_text, row_of, rows_of
-from pytest_goref.verdict import Finding, Outcome, Verdict
+from pytest_goref.verdict import Column, Finding, Outcome, Place, Verdict, Where
 
 KEY = TestKey("tests/test_orders.py", "test_total[a b]")
 GOLDEN = Path(__file__).parent / "golden"
@@ -71,20 +72,42 @@ def test_what_is_not_judged_is_a_row_only_when_everything_is_asked_for() -> None
     assert [row.metric for row in rows_of(verdict, everything=True)[0]] == ["refs", "calls", "leaked_refs"]
 
 
+def functions(*places: Place, hidden: int = 0, remark: str = "") -> Where:
+    return Where(Group.COUNTS, (Column("calls", Unit.COUNT),), places, hidden, remark)
+
+
 def test_the_text_of_a_failure() -> None:
-    calls = [more(CALLS, f"app/orders.py:part{n}", 10, 20 + n, WARN) for n in range(9)]
     findings = (
         more(REFS, "db.query", 12, 13),
         Finding(REFS, "db.save", OVER, FAIL, None, 4, "limit 3"),
-        *calls,
-        more(CALLS, "app/orders.py:old", 40, 0, WARN),
-        more(CALLS, "sqlite3.Connection.execute", 1, 2, OFF),
+        more(CALLS, "app/orders.py:part0", 10, 20, WARN),
         more(REFS, "db.load", 9, 1),
         Finding(CPU_TIME, "", REGRESSED, WARN, 100_000, 200_000, "not confirmed"),
     )
-    text = failure_text(Verdict(KEY, OVER, findings), "baseline main")
+    where = functions(
+        Place("sqlite3.Connection.execute", ((12, 13),), "called by app/database.py:Database.query"),
+        Place("app/orders.py:part0", ((10, 20),)),
+        Place("app/orders.py:new", ((0, 3),), "called by app/orders.py:part0"),
+        Place("json.decoder", ((None, 900),)),
+        Place("app/orders.py:old", ((40, 0),)),
+        hidden=3,
+    )
+    text = failure_text(Verdict(KEY, OVER, findings, where=(where, SITES, SHARES)), "baseline main")
     assert any("db.query 12 -> 13 (+1)" in line for line in text.splitlines())
     assert text == golden("failure_regressed.txt")
+
+
+SITES = Where(
+    Group.ALLOCATIONS,
+    (Column("bytes", Unit.BYTE), Column("number", Unit.COUNT)),
+    (Place("copy", ((0, 2_500_000), (0, 1200))), Place("app/orders.py:load", ((4096, 1024), (7, 7)))),
+)
+SHARES = Where(
+    Group.DURATIONS,
+    (Column("calls", Unit.COUNT), Column("share of time", Unit.PERMILLE)),
+    (Place("app/orders.py:search", ((2, 2), (105, 960))),),
+    remark="same calls, same allocations: the time is in the functions below; shares are under the profiler",
+)
 
 
 def test_the_text_of_a_limit_needs_no_comparison() -> None:
@@ -102,16 +125,27 @@ def test_the_text_of_a_limit_on_a_key() -> None:
 
 def test_the_text_says_why_calls_cannot_explain() -> None:
     reason = "calls of cpython-3.11 and cpython-3.12 do not compare"
-    findings = (more(REFS, "q", 1, 2), Finding(CALLS, "", Outcome.INCOMPARABLE, WARN, None, None, reason))
-    text = failure_text(Verdict(KEY, REGRESSED, findings), "run 7")
-    assert text.splitlines()[-1] == reason
+    verdict = Verdict(KEY, REGRESSED, (more(REFS, "q", 1, 2),), where=(functions(remark=reason),))
+    text = failure_text(verdict, "run 7")
+    assert text.splitlines()[-2:] == ["", reason]
     assert text.startswith("goref: q 1 -> 2 (+1) refs, compared with run 7\n")
 
 
-def test_calls_that_fail_are_no_explanation_of_themselves() -> None:
-    text = failure_text(Verdict(KEY, REGRESSED, (more(CALLS, "f", 10, 30),)), "run 7")
-    assert "calls that changed" not in text
-    assert "f 10 -> 30 (+20) calls" in text
+def test_calls_that_fail_stand_in_both_tables() -> None:
+    where = functions(Place("f", ((10, 30),)))
+    text = failure_text(Verdict(KEY, REGRESSED, (more(CALLS, "f", 10, 30),), where=(where,)), "run 7")
+    assert "goref: f 10 -> 30 (+20) calls" in text
+    assert sum(line.split()[-2:] == ["30", "+20"] for line in text.splitlines()) == 1
+    assert any(line.startswith("calls ") for line in text.splitlines())
+
+
+def test_calls_that_only_warn_are_no_rows_beside_the_table_that_explains_them() -> None:
+    findings = (more(CALLS, "f", 10, 30, WARN), more(REFS, "q", 1, 2, WARN))
+    explained = Verdict(KEY, REGRESSED, findings, where=(functions(Place("f", ((10, 30),))),))
+    assert [row.metric for row in rows_of(explained)[0]] == ["refs"]
+    assert [row.metric for row in rows_of(explained, everything=True)[0]] == ["calls", "refs"]
+    unexplained = Verdict(KEY, REGRESSED, findings, where=(functions(remark="why"),))
+    assert [row.metric for row in rows_of(unexplained)[0]] == ["calls", "refs"]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_goref.metrics import CALLS, CPU_TIME, LEAKED_REFS, REFS
-from pytest_goref.model import Severity, TestKey
+from pytest_goref.model import Group, Severity, TestKey
+from pytest_goref.quantity import Unit
 from pytest_goref.report.summary import NotCompared, Saved, Summary
 from pytest_goref.report.terminal import render_summary
-from pytest_goref.verdict import Finding, Outcome, Verdict
+from pytest_goref.verdict import Column, Finding, Outcome, Place, Verdict, Where
 
 GOLDEN = Path(__file__).parent / "golden"
 FAIL, WARN, OFF = Severity.FAIL, Severity.WARN, Severity.OFF
@@ -37,18 +39,42 @@ LEAK = Finding(LEAKED_REFS, "pool", Outcome.OVER_LIMIT, WARN, None, 1, "left beh
 OTHER_PYTHON = "calls of cpython-3.11 and cpython-3.12 do not compare"
 TIMING = "fastest of 20 rounds in one process, not confirmed"
 
+CALLED = Where(
+    Group.CALLS,
+    (Column("calls", Unit.COUNT),),
+    (
+        Place("app/orders.py:total", ((100, 200),), "called by app/orders.py:report"),
+        Place("app/orders.py:price", ((10, 12),), "called by app/orders.py:total"),
+        Place("json", ((0, 4),)),
+        Place("app/orders.py:old", ((3, 0),)),
+    ),
+    hidden=1,
+)
+ALLOCATED = Where(
+    Group.ALLOCATIONS,
+    (Column("bytes", Unit.BYTE), Column("number", Unit.COUNT)),
+    (),
+    remark="allocation sites are not in the baseline: save it again to see where",
+)
+
 MIXED = Summary(
     verdicts=(
         *verdicts(Outcome.SAME, 2),
         verdict("better", Outcome.IMPROVED, Finding(REFS, "db.query", Outcome.IMPROVED, FAIL, 9, 5)),
-        verdict(
-            "warned",
-            Outcome.REGRESSED,
-            Finding(CALLS, "app/orders.py:total", Outcome.REGRESSED, WARN, 100, 200),
-            Finding(CPU_TIME, "", Outcome.REGRESSED, WARN, 10_000_000, 12_500_000, TIMING),
-            Finding(CALLS, "app/orders.py:price", Outcome.REGRESSED, OFF, 10, 12, "within tolerance"),
+        replace(
+            verdict(
+                "warned",
+                Outcome.REGRESSED,
+                Finding(CALLS, "app/orders.py:total", Outcome.REGRESSED, WARN, 100, 200),
+                Finding(CPU_TIME, "", Outcome.REGRESSED, WARN, 10_000_000, 12_500_000, TIMING),
+                Finding(CALLS, "app/orders.py:price", Outcome.REGRESSED, OFF, 10, 12, "within tolerance"),
+            ),
+            where=(CALLED, ALLOCATED),
         ),
-        verdict("failed", Outcome.REGRESSED, Finding(REFS, "db.query", Outcome.REGRESSED, FAIL, 12, 13)),
+        replace(
+            verdict("failed", Outcome.REGRESSED, Finding(REFS, "db.query", Outcome.REGRESSED, FAIL, 12, 13)),
+            where=(CALLED,),
+        ),
         verdict(
             "varies",
             Outcome.INCONCLUSIVE,
@@ -242,3 +268,30 @@ def test_a_faster_round_is_told_only_to_those_who_ask() -> None:
     summary = Summary((verdict("fast", Outcome.SAME, faster),), MAIN)
     assert len(render_summary(summary, 0, 90)) == 1
     assert any("12.5 ms -> 10.0 ms" in line for line in render_summary(summary, 1, 90))
+
+
+def test_where_failed_tests_regressed_is_told_once() -> None:
+    failed = replace(
+        verdict("failed", Outcome.REGRESSED, Finding(REFS, "q", Outcome.REGRESSED, FAIL, 1, 2)),
+        where=(CALLED,),
+    )
+    told = Summary((failed,), MAIN)
+    assert not any("function" in line for line in render_summary(told, 1))
+    untold = replace(told, failures_told=False)
+    assert render_summary(untold, 0, 90)[2:-1] == [
+        "  function             calls       change  called by",
+        "  app/orders.py:total  100 -> 200  +100    app/orders.py:report",
+        "  app/orders.py:price  10 -> 12    +2      app/orders.py:total",
+        "  json                 0 -> 4      new",
+        "  and 2 more",
+    ]
+    assert not any("function" in line for line in render_summary(untold, -1))
+
+
+def test_a_test_that_is_told_by_places_alone_is_shown() -> None:
+    calls = Finding(CALLS, "app/orders.py:total", Outcome.REGRESSED, WARN, 100, 200)
+    warned = replace(verdict("warned", Outcome.REGRESSED, calls), where=(CALLED,))
+    lines = render_summary(Summary((warned,), MAIN), 0, 40)
+    assert lines[0] == "tests/test_orders.py::test_warned: regressed"
+    assert "function" in lines[1]
+    assert all(len(line) <= 40 for line in lines[1:-1])

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_goref.report.places import PlaceTable
 from pytest_goref.report.rows import Row
-from pytest_goref.report.terminal import HEADERS, plain_table, table
+from pytest_goref.report.terminal import HEADERS, place_lines, plain_table, table
+from pytest_goref.report.text import printable
 
 CALLS = Row("calls", "app/orders.py:total", "100", "200", "+100 (+100 %)", "")
 LONG = Row("refs", "/dao/psql/some/very/long/scope:query.with.a.long.name", "12", "13", "+1 (+8.3 %)", "")
@@ -106,4 +108,36 @@ def test_a_table_of_any_columns_shortens_the_widest() -> None:
 def test_a_table_of_any_columns_fits_and_is_safe(rows: list[tuple[str, str, str]], width: int) -> None:
     lines = plain_table(("one", "two", "three"), rows, width)
     assert len(lines) == len(rows) + 2
+    assert all(len(line) <= width and line.isprintable() for line in lines)
+
+
+def test_a_table_of_any_columns_shortens_the_second_widest_too() -> None:
+    rows = [("app/orders.py:Orders.total", "1 -> 101", "app/reports.py:Report.lines")]
+    assert plain_table(("function", "calls", "called by"), rows, 50, ruled=False) == [
+        "function             calls     called by",
+        "app/orde...rs.total  1 -> 101  app/repo...rt.lines",
+    ]
+
+
+def test_places_are_a_table_with_a_remark_above_and_the_rest_counted_below() -> None:
+    places = PlaceTable("why this is so", ("site", "bytes"), (("copy", "1 B -> 9 B"),), 3)
+    assert place_lines(places) == [
+        "why this is so",
+        "site  bytes",
+        "----  ----------",
+        "copy  1 B -> 9 B",
+        "and 3 more",
+    ]
+    assert place_lines(PlaceTable("too few", ("site", "bytes"), ())) == ["too few"]
+
+
+@given(
+    st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=200),
+    st.lists(st.tuples(_CELLS, _NUMBERS, _CELLS), max_size=3),
+    st.integers(40, 90),
+)
+def test_places_fit_and_are_safe(remark: str, rows: list[tuple[str, str, str]], width: int) -> None:
+    places = PlaceTable(printable(remark), ("function", "calls", "called by"), tuple(rows), 2)
+    lines = place_lines(places, width, ruled=False)
+    assert lines[-1] == "and 2 more"
     assert all(len(line) <= width and line.isprintable() for line in lines)

@@ -8,9 +8,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_values import ENVIRONMENT, KEY, MOST, entries, entry_of, json_values, record_of, records, unhurried
+from store_values import (
+    ENVIRONMENT,
+    KEY,
+    MOST,
+    entries,
+    entry_of,
+    json_values,
+    numbers,
+    record_of,
+    records,
+    texts,
+    unhurried,
+)
 
-from pytest_goref.metrics import CALLS, REFS
+from pytest_goref.metrics import CALLS, REFS, SITE_BYTES, SITE_COUNT, SITE_PEAK_BYTES
 from pytest_goref.model import BaselineEntry, Environment, Mode, Problem, ProblemKind, Record, Round, Visit
 from pytest_goref.store.codec import (
     entry_from_plain,
@@ -89,6 +101,77 @@ def test_the_plain_form_is_this() -> None:
     }
 
 
+SITES = {
+    SITE_COUNT: {"a.py:f": (3,), "a.py:g": (9,)},
+    SITE_BYTES: {"a.py:f": (900,)},
+    SITE_PEAK_BYTES: {"a.py:f": (100,), "json": (0,)},
+}
+ROWS = {"a.py:f": [3, 900, 100], "a.py:g": [9, None, None], "json": [None, None, 0]}
+
+
+def with_sites(sites: Any) -> BaselineEntry:
+    return replace(entry_of(), measurements={**entry_of().measurements, **sites})
+
+
+def test_the_numbers_of_a_site_are_a_row() -> None:
+    plain = entry_to_plain(with_sites(SITES))
+    assert plain == {**PLAIN_ENTRY, "sites": ROWS}
+    assert entry_from_plain(KEY.path, KEY.name, plain) == with_sites(SITES)
+
+
+def test_a_test_that_allocates_nowhere_has_no_rows() -> None:
+    nothing: Any = {metric: {} for metric in SITES}
+    assert entry_to_plain(with_sites(nothing)) == {**PLAIN_ENTRY, "sites": {}}
+
+
+@pytest.mark.parametrize(
+    "sites",
+    [
+        {SITE_COUNT: {"f": (1,)}, SITE_BYTES: {"f": (1,)}},
+        {**SITES, SITE_BYTES: {}},
+        {**SITES, SITE_BYTES: {"f": (1, 2)}},
+    ],
+)
+def test_sites_that_make_no_rows_are_stored_by_metric(sites: Any) -> None:
+    plain = entry_to_plain(with_sites(sites))
+    assert "sites" not in plain
+    assert entry_from_plain(KEY.path, KEY.name, plain) == with_sites(sites)
+
+
+_SITE_COLUMNS = st.dictionaries(texts, numbers.map(lambda number: (number,)), min_size=1, max_size=4)
+
+
+@unhurried
+@given(_SITE_COLUMNS, _SITE_COLUMNS, _SITE_COLUMNS)
+def test_any_sites_survive_a_file(count: Any, total: Any, peak: Any) -> None:
+    entry = with_sites({SITE_COUNT: count, SITE_BYTES: total, SITE_PEAK_BYTES: peak})
+    plain = json.loads(json.dumps(entry_to_plain(entry)))
+    assert "sites" in plain
+    assert entry_from_plain(KEY.path, KEY.name, plain) == entry
+
+
+@pytest.mark.parametrize(
+    ("sites", "message"),
+    [
+        ([], "tests.t.sites: expected an object"),
+        ({"f": 1}, "tests.t.sites.f: expected a list of 3 numbers or null"),
+        ({"f": [1, 2]}, "tests.t.sites.f: expected a list of 3 numbers or null"),
+        ({"f": [1, 2, True]}, f"tests.t.sites.f: expected numbers from 0 to {MOST}"),
+        ({"f": [1, -2, 3]}, f"tests.t.sites.f: expected numbers from 0 to {MOST}"),
+        ({"f": [MOST + 1, 2, 3]}, f"tests.t.sites.f: expected numbers from 0 to {MOST}"),
+    ],
+)
+def test_an_error_in_a_row_names_the_site(sites: Any, message: str) -> None:
+    with pytest.raises(CodecError) as caught:
+        entry_from_plain("p", "t", {**PLAIN_ENTRY, "sites": sites})
+    assert str(caught.value) == message
+
+
+def test_a_row_that_could_not_be_read_again_is_not_written() -> None:
+    with pytest.raises(CodecError, match=r"^sites\.json: expected numbers"):
+        entry_to_plain(with_sites({**SITES, SITE_BYTES: {"json": (-1,)}}))
+
+
 def test_what_is_empty_is_left_out() -> None:
     assert "problems" not in record_to_plain(record_of())
     assert "visit" not in record_to_plain(replace(record_of(), visit=None))
@@ -126,7 +209,8 @@ def test_a_record_with_any_value_in_it_is_a_record_or_refused(data: st.DataObjec
 @unhurried
 @given(st.data(), json_values)
 def test_an_entry_with_any_value_in_it_is_an_entry_or_refused(data: st.DataObject, value: object) -> None:
-    plain = put(PLAIN_ENTRY, data.draw(st.sampled_from(places(PLAIN_ENTRY))), value)
+    whole = {**PLAIN_ENTRY, "sites": ROWS}
+    plain = put(whole, data.draw(st.sampled_from(places(whole))), value)
     try:
         entry = entry_from_plain(KEY.path, KEY.name, plain)
     except CodecError:

@@ -28,6 +28,28 @@ def test_members_are_sorted_and_each_number_has_a_line() -> None:
     )
 
 
+def test_three_numbers_are_a_row() -> None:
+    value = {"rows": {"f": [1, None, 3], "g": [1, 2, 3, 4], "h": [1, [2, 3, 4]], "[\n 1,\n 2,\n 3\n]": "x"}}
+    assert render_json(value).decode().splitlines() == [
+        "{",
+        ' "rows": {',
+        '  "[\\n 1,\\n 2,\\n 3\\n]": "x",',
+        '  "f": [1, null, 3],',
+        '  "g": [',
+        "   1,",
+        "   2,",
+        "   3,",
+        "   4",
+        "  ],",
+        '  "h": [',
+        "   1,",
+        "   [2, 3, 4]",
+        "  ]",
+        " }",
+        "}",
+    ]
+
+
 def test_a_lone_surrogate_is_escaped_and_the_rest_is_not() -> None:
     assert render_json(["é\udc80"]) == '[\n "é\\udc80"\n]\n'.encode()
 

@@ -8,6 +8,7 @@ from store_values import KEY, RUN, entry_of, record_of
 
 from pytest_goref.errors import BaselineError, CacheError, GorefError, HistoryError, InvalidValueError
 from pytest_goref.model import Problem, ProblemKind, Record, TestKey
+from pytest_goref.profile import ProfileKind
 from pytest_goref.store.baseline import Baselines
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, TestResult
@@ -48,6 +49,7 @@ def test_a_file_and_a_directory(cache: CacheDirectory, tmp_path: Path) -> None:
     copy = tmp_path / "accepted" / file.name
     copy.write_bytes(file.read_bytes())
     reference = open_reference(f"accepted/{file.name}", cache, tmp_path)
+    assert reference.profile(KEY, ProfileKind.CPU) is None
     assert (reference.words, reference.spelling) == (f"file accepted/{file.name}", str(copy))
     assert reference.get(KEY) == entry_of(KEY)
     assert reference.get(OTHER) is None

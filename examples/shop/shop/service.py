@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import pytest_goref as goref
+from shop.catalogue import CATALOGUE, product
 from shop.database import Database
+from shop.discounts import discount
+from shop.variant import VARIANT
 
-if os.environ.get("SHOP_VARIANT") == "n_plus_one":
+if VARIANT == "n_plus_one":
     from shop.listing_n_plus_one import orders_of
 else:
     from shop.listing import orders_of
-
-PRODUCTS = {"pen": 150, "paper": 499, "stapler": 1250}
-"""Price of one piece in cents."""
 
 
 class Shop:
@@ -28,13 +27,17 @@ class Shop:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._products = {
-            name: database.insert("INSERT INTO product (name, cents) VALUES (?, ?)", (name, cents))
-            for name, cents in PRODUCTS.items()
+            name: database.insert("INSERT INTO product (name, cents) VALUES (?, ?)", (name, sold["cents"]))
+            for name, sold in CATALOGUE.items()
         }
 
     def register(self, name: str) -> int:
         """Return the number of a new customer."""
         return self._database.insert("INSERT INTO customer (name) VALUES (?)", (name,))
+
+    def quote(self, pieces: Mapping[str, int]) -> int:
+        """Return what so many pieces of each product would cost, in cents."""
+        return sum(product(name)["cents"] * count for name, count in pieces.items())
 
     def order(self, customer: int, pieces: Mapping[str, int]) -> int:
         """Return the number of a new order.
@@ -72,7 +75,7 @@ class Shop:
             for number, items in orders.items():
                 lines.append(f"Order {number}")
                 for name, pieces, cents in items:
-                    lines.append(f"  {pieces} x {name} at {cents / 100:.2f}")
+                    lines.append(f"  {pieces} x {name} at {cents / 100:.2f}, less {discount(pieces)} %")
             return "\n".join(lines)
 
     def best_sellers(self) -> list[str]:

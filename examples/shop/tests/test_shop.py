@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 from shop.database import Database
+from shop.mailing import letters
 from shop.service import Shop
 
-ORDERS = 30
+ORDERS = 100
 """How many orders the one busy customer has."""
 
 
@@ -50,6 +51,11 @@ def test_spent(shop: Shop, orders: int) -> None:
 
 
 @pytest.mark.profile
+def test_quote(shop: Shop) -> None:
+    assert shop.quote({"pen": 10, "paper": 2, "stapler": 1}) == 3748
+
+
+@pytest.mark.profile
 def test_statement(busy_shop: Shop) -> None:
     assert busy_shop.statement(1).count("Order") == ORDERS
 
@@ -64,3 +70,10 @@ def test_send_offer(busy_shop: Shop) -> None:
     outbox: list[str] = []
     asyncio.run(busy_shop.send_offer(outbox))
     assert outbox == ["Our best: pen, paper"]
+
+
+@pytest.mark.profile(warn="durations:100%")
+def test_letters() -> None:
+    mail = letters(range(5_000), "our best: pen, paper")
+    assert len(mail) == 4_667
+    assert mail[1] == "Dear customer 2, our best: pen, paper"

@@ -1,0 +1,291 @@
+"""Memory: what an execution allocates, by memray, with Python's own allocators.
+
+Every allocation is recorded and the runner's part is left out by its stacks, not by subtracting an empty run:
+an empty test has allocated nothing at all.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import os
+import shutil
+import sys
+import tempfile
+import weakref
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from traceback import walk_stack
+from typing import TYPE_CHECKING, Final
+
+from pytest_goref.profilers import Observation, ProfilerUnavailableError
+from pytest_goref.profilers.allocations import AllocationNames, Allocations, Numbers, RawStack
+from pytest_goref.profilers.watcher import watcher
+from pytest_goref.tracker import core, entry, ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable
+
+    from memray import AllocationRecord, FileReader, Tracker
+
+    from pytest_goref.profilers.places import Places
+
+    _Key = tuple[int, int]
+
+_WHOLE: Final = 1_000_000
+"""Frames of a stack: given a number, memray leaves none out; else it drops as many as stood at the start."""
+
+_INTERPRETER_BYTES: Final = 16 * 2**10
+"""What the interpreter maps for its own stack: how often depends on how deep the runner stands in it."""
+
+_TRACKER_FILES: Final = tuple(str(module.__file__) for module in (core, entry, ledger))
+
+_FROZEN_AT_START: Final = gc.get_freeze_count()
+"""CPython 3.12 begins with some hundred objects that it froze itself."""
+
+
+class MemoryProfiler:
+    """Records every allocation of the process.
+
+    Args:
+        places: names files.
+        directory: where a directory for captures is made when there is a first one, for its owner to remove;
+            None for the system's temporary directory, from which what nobody has moved goes with the process.
+
+    """
+
+    def __init__(self, places: Places, directory: Path | None = None) -> None:
+        self._names = AllocationNames(places, [__file__], _TRACKER_FILES)
+        self._parent = directory
+        self._captures: Path | None = None
+        self._taken = 0
+
+    def start(self) -> RunningMemory:
+        """Start memray.
+
+        Raises:
+            ProfilerUnavailableError: memray is not installed, is tracking already, or something that watches
+                the program is active, whose own allocations would be counted.
+
+        """
+        holder = watcher()  # a tracker that finds a profiler fails, and so do all after it
+        if holder:
+            raise _unavailable(f"{holder} is active")
+        try:
+            import memray  # noqa: PLC0415 - costs 0.1 s, and is not everywhere
+        except ImportError:
+            raise _unavailable("memray is not installed, or does not run on this system") from None
+        heap: QuietHeap | None = None
+        try:
+            capture = self._new_capture()
+            tracker = memray.Tracker(
+                destination=memray.FileDestination(capture, compress_on_exit=True),
+                native_traces=False,
+                trace_python_allocators=True,
+                file_format=memray.FileFormat.ALL_ALLOCATIONS,
+            )
+            heap = QuietHeap()
+            frames = walk_stack(inspect.currentframe())
+            begun_in = [(frame.f_code.co_name, frame.f_code.co_filename) for frame, _ in frames]
+            tracker.__enter__()
+        except (OSError, RuntimeError) as error:
+            if heap is not None:
+                heap.give_back()
+            raise _unavailable(f"memray does not start ({error})") from error
+        return RunningMemory(tracker, capture, heap, self._names, begun_in[::-1])
+
+    def _new_capture(self) -> Path:
+        """Return a file that is not there yet."""
+        if self._captures is None:
+            self._captures = Path(tempfile.mkdtemp(prefix="goref-", dir=self._parent))
+            if self._parent is None:
+                weakref.finalize(self, _remove, self._captures, os.getpid())
+        self._taken += 1
+        return self._captures / f"{self._taken}.bin"
+
+
+def _remove(directory: Path, process: int) -> None:
+    """Remove the captures that are left, unless this is a forked process: they are its parent's."""
+    if os.getpid() == process:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class QuietHeap:
+    """The heap as it is now, kept out of the garbage collections that follow.
+
+    Else what else the process holds, which is more in a suite than alone, would decide when a test is
+    collected. Nothing is collected first: in a suite of 30 000 tests that takes half a second, for each test.
+    What the application has frozen itself is left alone: unfreezing cannot tell the two apart.
+    """
+
+    def __init__(self) -> None:
+        self._frozen = gc.get_freeze_count() <= _FROZEN_AT_START
+        if self._frozen:
+            gc.freeze()
+        gc.collect()  # counts from zero, and empties the free lists of the interpreter
+
+    def give_back(self) -> None:
+        """Let all objects be collected again."""
+        if self._frozen:
+            gc.unfreeze()
+
+
+def _unavailable(why: str) -> ProfilerUnavailableError:
+    return ProfilerUnavailableError(f"allocations are not measured: {why}")
+
+
+class RunningMemory:
+    """memray, on."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        capture: Path,
+        heap: QuietHeap,
+        names: AllocationNames,
+        begun_in: list[tuple[str, str]],
+    ) -> None:
+        self._tracker = tracker
+        self._capture = capture
+        self._heap = heap
+        self._names = names
+        self._begun_in = begun_in
+
+    def stop(self) -> Observation:
+        """Return what was allocated, in numbers and by stack, and the file with all of it.
+
+        Raises:
+            ProfilerUnavailableError: the test replaced the profiler, or the numbers would not compare.
+
+        """
+        gc.collect()  # what only waits for a collection is not left behind
+        replaced = sys.getprofile() is not None
+        _leave_mark()
+        self._tracker.__exit__(None, None, None)
+        self._heap.give_back()
+        try:
+            allocations = self._read(replaced=replaced)
+        except BaseException:
+            self._capture.unlink(missing_ok=True)
+            raise
+        return Observation(
+            allocations.counted(),
+            profile=allocations.profile(),
+            capture=self._capture,
+            concurrent=allocations.concurrent,
+        )
+
+    def _read(self, *, replaced: bool) -> Allocations:
+        import memray  # noqa: PLC0415 - the tracker has loaded it
+
+        try:
+            with memray.FileReader(self._capture) as reader:
+                metadata = reader.metadata
+                main_thread = metadata.main_thread_id
+
+                def is_test(raw: RawStack) -> bool:
+                    return bool(self._names.gather([raw], self._begun_in, main_thread).stacks)
+
+                stacks, peak_bytes = read_stacks(reader, is_test)
+        except OSError as error:
+            raise _unavailable(f"the file that memray wrote cannot be read ({error})") from error
+        if metadata.end_time < metadata.start_time:
+            raise _unavailable("memray could not write all of its file")
+        if metadata.python_allocator != "pymalloc":
+            raise _unavailable(
+                f"the allocator is {metadata.python_allocator}, not Python's own (PYTHONMALLOC or -X dev)"
+            )
+        if replaced or not any(_holds_mark(raw) for raw in stacks if raw.thread == main_thread):
+            raise _unavailable("the test itself sets a profiler, so that stacks were missed")
+        allocations = self._names.gather(stacks, self._begun_in, main_thread)
+        return replace(allocations, peak_bytes=peak_bytes)
+
+
+def _leave_mark() -> None:
+    """Allocate something: its stack tells whether memray still sees who is called."""
+    bytearray(1)
+
+
+def _holds_mark(raw: RawStack) -> bool:
+    function, file, _ = raw.frames[0] if raw.frames else ("", "", 0)
+    return function == _leave_mark.__name__ and file == __file__
+
+
+def read_stacks(reader: FileReader, is_test: Callable[[RawStack], bool]) -> tuple[list[RawStack], int]:
+    """Return what each stack of each thread has allocated, and the most that the test had at one moment.
+
+    memray itself sums up what was allocated at the peak and at the end, but not what was freed in between.
+    Its peak is that of the process: in a test that keeps little, of the runner.
+    """
+    from memray import AllocatorType  # noqa: PLC0415 - the tracker has loaded it
+
+    mapping = int(AllocatorType.MMAP)
+    freeing = {int(AllocatorType.FREE), int(AllocatorType.PYMALLOC_FREE), int(AllocatorType.MUNMAP)}
+    sums = _Sums(reader.get_allocation_records(), freeing, mapping, is_test)
+    peak_bytes = _summed(reader.get_high_watermark_allocation_records(merge_threads=False), mapping)
+    left_bytes = _summed(reader.get_leaked_allocation_records(merge_threads=False), mapping)
+    stacks = [
+        replace(
+            stack,
+            numbers=Numbers(
+                peak_bytes.get(key, 0), sums.total_bytes[key], left_bytes.get(key, 0), sums.count[key]
+            ),
+        )
+        for key, stack in sums.stacks.items()
+    ]
+    return stacks, sums.most_bytes
+
+
+class _Sums:
+    """All allocations, one after the other, by stack and thread.
+
+    Attributes:
+        stacks: each stack, without numbers.
+        count: how often each has allocated.
+        total_bytes: how much.
+        most_bytes: the most that those of the test had at one moment.
+
+    """
+
+    def __init__(
+        self,
+        records: Iterable[AllocationRecord],
+        freeing: Container[int],
+        mapping: int,
+        is_test: Callable[[RawStack], bool],
+    ) -> None:
+        self.stacks: dict[_Key, RawStack] = {}
+        self.count: defaultdict[_Key, int] = defaultdict(int)
+        self.total_bytes: defaultdict[_Key, int] = defaultdict(int)
+        self.most_bytes = now_bytes = 0
+        of_test: dict[_Key, bool] = {}
+        live: dict[int, int] = {}
+        for record in records:  # may be millions
+            allocator = record.allocator
+            if allocator in freeing:
+                now_bytes -= live.pop(record.address, 0)
+                continue
+            size = record.size
+            if allocator == mapping and size == _INTERPRETER_BYTES:
+                continue
+            key = record.tid, record.stack_id
+            if key not in of_test:
+                stack = RawStack(record.stack_trace(max_stacks=_WHOLE), record.tid, Numbers())
+                self.stacks[key], of_test[key] = stack, is_test(stack)
+            self.count[key] += 1
+            self.total_bytes[key] += size
+            if of_test[key]:
+                now_bytes += size - live.get(record.address, 0)
+                live[record.address] = size
+                self.most_bytes = max(self.most_bytes, now_bytes)
+
+
+def _summed(records: Iterable[AllocationRecord], mapping: int) -> dict[_Key, int]:
+    """Return the bytes of each stack of each thread."""
+    sums: defaultdict[_Key, int] = defaultdict(int)
+    for record in records:
+        interpreter_bytes = record.n_allocations * _INTERPRETER_BYTES
+        if record.allocator != mapping or record.size != interpreter_bytes:
+            sums[record.tid, record.stack_id] += record.size
+    return dict(sums)

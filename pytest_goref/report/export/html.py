@@ -1,0 +1,52 @@
+"""The page of the profiler itself: pyinstrument's for a CPU profile, memray's for a memory profile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_goref.profile import ProfileKind
+from pytest_goref.profilers import ProfilerUnavailableError
+
+if TYPE_CHECKING:
+    from pytest_goref.report.export.profiled import Profiled
+
+
+def render(profiled: Profiled) -> bytes:
+    """Return the page.
+
+    Raises:
+        ProfilerUnavailableError: the profiler cannot make its page, or there is no capture to make it from.
+
+    """
+    if profiled.profile.kind is ProfileKind.MEMORY:
+        return _memory_page(profiled)
+    from pytest_goref.profilers.cpu import render_html  # noqa: PLC0415 - no other format needs it
+
+    try:
+        page = render_html(profiled.profile, profiled.test)
+    except ImportError as error:
+        raise ProfilerUnavailableError(f"no page: pyinstrument cannot be used here: {error}") from None
+    return page.encode("utf-8", "backslashreplace")
+
+
+def _memory_page(profiled: Profiled) -> bytes:
+    """Return memray's flame graph, made by its command line, which is its public interface for that."""
+    if profiled.capture is None:
+        raise ProfilerUnavailableError(
+            f"no page: memray's capture of {profiled.test} is gone: measure it again, "
+            f"or export another format"
+        )
+    with tempfile.TemporaryDirectory(prefix="goref-") as directory:
+        page = Path(directory, "page.html")
+        command = [sys.executable, "-m", "memray", "flamegraph", "--output", str(page)]
+        done = subprocess.run([*command, str(profiled.capture)], capture_output=True, check=False)  # noqa: S603 - no text of others is run
+        if done.returncode or not page.is_file():
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise ProfilerUnavailableError(
+                f"no page: memray flamegraph {profiled.capture}: {said[-1] if said else 'failed'}"
+            )
+        return page.read_bytes()
