@@ -33,33 +33,37 @@ LEAKED_TASKS: Final = Metric("leaked_tasks", Group.LEAKS, Unit.COUNT, Exactness.
 subject: their coroutine. Measured for tests that are coroutines, from Python 3.12 on."""
 
 ALLOCATION_COUNT: Final = Metric(
-    "allocation_count", Group.ALLOCATIONS, Unit.COUNT, Exactness.REPEATABLE, portable=False
+    "allocation_count", Group.ALLOCATIONS, Unit.COUNT, Exactness.REPEATABLE, portable=False, native=True
 )
 """How often the test allocated memory, freed or not; no subject."""
 
 ALLOCATED_BYTES: Final = Metric(
-    "allocated_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False
+    "allocated_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False, native=True
 )
 """The sum of all allocations of the test; no subject."""
 
-PEAK_BYTES: Final = Metric("peak_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False)
+PEAK_BYTES: Final = Metric(
+    "peak_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False, native=True
+)
 """The most that was allocated by the test at one moment; no subject."""
 
-LEFT_BYTES: Final = Metric("left_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False)
+LEFT_BYTES: Final = Metric(
+    "left_bytes", Group.ALLOCATIONS, Unit.BYTE, Exactness.REPEATABLE, portable=False, native=True
+)
 """What the test allocated and had not freed when its function had ended; no subject."""
 
 SITE_COUNT: Final = Metric(
-    "site_count", Group.SITES, Unit.COUNT, Exactness.REPEATABLE, portable=False, judged=False
+    "site_count", Group.SITES, Unit.COUNT, Exactness.REPEATABLE, portable=False, native=True, judged=False
 )
 """Allocations by site; subject: the function that allocates, named as for ``calls``."""
 
 SITE_BYTES: Final = Metric(
-    "site_bytes", Group.SITES, Unit.BYTE, Exactness.REPEATABLE, portable=False, judged=False
+    "site_bytes", Group.SITES, Unit.BYTE, Exactness.REPEATABLE, portable=False, native=True, judged=False
 )
 """Bytes allocated by site."""
 
 SITE_PEAK_BYTES: Final = Metric(
-    "site_peak_bytes", Group.SITES, Unit.BYTE, Exactness.REPEATABLE, portable=False, judged=False
+    "site_peak_bytes", Group.SITES, Unit.BYTE, Exactness.REPEATABLE, portable=False, native=True, judged=False
 )
 """Bytes by site at the moment when most was allocated."""
 

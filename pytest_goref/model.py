@@ -49,6 +49,7 @@ class Metric:
         unit: the base unit of its samples.
         exactness: how far unchanged code may differ.
         portable: whether its numbers mean the same under another Python version.
+        native: whether its numbers mean something else on another platform.
         judged: whether rules apply to it; if not, it is shown and explains.
         accepted: whether a baseline stores it.
 
@@ -59,6 +60,7 @@ class Metric:
     unit: Unit
     exactness: Exactness
     portable: bool = True
+    native: bool = False
     judged: bool = True
     accepted: bool = True
 
@@ -101,6 +103,11 @@ class Environment:
     python: str
     machine: str
     fingerprint: str
+
+    @property
+    def platform(self) -> str:
+        """Processor architecture and operating system: allocations compare only within one."""
+        return self.machine.partition(",")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +207,7 @@ class BaselineEntry:
         python: where metrics that are not portable were taken, as ``Environment.python``.
         measurements: the accepted numbers; durations are in ``visits``.
         visits: timed rounds by machine fingerprint, oldest first.
+        platform: where native metrics were taken, as ``Environment.platform``; "" when there are none.
 
     """
 
@@ -208,12 +216,20 @@ class BaselineEntry:
     python: str
     measurements: Measurements
     visits: Mapping[str, tuple[Visit, ...]] = field(default_factory=dict)
+    platform: str = ""
 
     @classmethod
     def from_record(cls, record: Record) -> BaselineEntry:
         """Return the entry that accepts ``record`` as it is."""
-        visits = {record.environment.fingerprint: (record.visit,)} if record.visit else {}
-        return cls(record.key, record.mode, record.environment.python, record.measurements, visits)
+        environment = record.environment
+        return cls(
+            key=record.key,
+            mode=record.mode,
+            python=environment.python,
+            measurements=record.measurements,
+            visits={environment.fingerprint: (record.visit,)} if record.visit else {},
+            platform=environment.platform if any(m.native for m in record.measurements) else "",
+        )
 
 
 class Severity(enum.Enum):

@@ -44,6 +44,7 @@ Stack = tuple[Frame, ...]
 """Frames, outermost first; the first is the test's function or what it was called by outside the runner."""
 
 
+_DEEPEST: Final = 64
 OTHER: Final = Frame("(other)", "", "(other)", 0)
 """Stands for frames or stacks that there is no room for."""
 
@@ -108,6 +109,13 @@ class StackProfile:
     def cumulative(self, value: int) -> dict[str, int]:
         """Return for each place the sum of the stacks that it is on, each stack counted once."""
         return _summed((stack, numbers[value]) for stack, numbers in self.stacks.items())
+
+
+def shallow(stack: Stack) -> Stack:
+    """Return a stack of bounded depth: the middle of a deep recursion is left out."""
+    if len(stack) <= _DEEPEST:
+        return stack
+    return (*stack[: _DEEPEST // 2], OTHER, *stack[-(_DEEPEST // 2) + 1 :])
 
 
 def merged(profiles: Iterable[StackProfile]) -> StackProfile:

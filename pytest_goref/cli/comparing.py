@@ -121,7 +121,7 @@ def as_record(entry: BaselineEntry, expected: BaselineEntry | None) -> Record:
     """
     shared = entry.visits.keys() & expected.visits.keys() if expected else set()
     fingerprint = _preferred(shared or entry.visits.keys())
-    environment = Environment(entry.python, "", fingerprint)
+    environment = Environment(entry.python, entry.platform, fingerprint)
     visit = _one_visit(entry.visits.get(fingerprint, ()))
     return Record(entry.key, environment, entry.mode, entry.measurements, visit)
 

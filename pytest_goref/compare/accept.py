@@ -12,9 +12,7 @@ from pytest_goref.model import BaselineEntry, Exactness, Record, Severity, Visit
 from pytest_goref.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from pytest_goref.model import Metric
+    from collections.abc import Collection, Mapping
 
 _COUNTED: Final = (Exactness.EXACT, Exactness.REPEATABLE)
 _MOVED: Final = (Outcome.REGRESSED, Outcome.IMPROVED, Outcome.INCONCLUSIVE)
@@ -31,20 +29,24 @@ def accept(record: Record, entry: BaselineEntry | None) -> BaselineEntry:
     if entry is None or _moved(record, entry, _COUNTED):
         return replace(BaselineEntry.from_record(record), measurements=measured)
     # What was not measured before is new; what was measured elsewhere or is within tolerance stays.
-    # Numbers of two Python versions are never mixed.
-    python = record.environment.python if _portable(entry.measurements) else entry.python
+    # Numbers of two Python versions, or of two platforms, are never mixed.
+    environment = record.environment
+    same_python = environment.python == entry.python or all(m.portable for m in entry.measurements)
+    same_platform = environment.platform == entry.platform or not any(m.native for m in entry.measurements)
     added = {
         metric: by
         for metric, by in measured.items()
-        if metric not in entry.measurements and (metric.portable or python == record.environment.python)
+        if metric not in entry.measurements
+        and (metric.portable or same_python)
+        and (same_platform or not metric.native)
     }
-    python = entry.python if _portable(added) else python
-    measurements = {**entry.measurements, **added}
-    return replace(entry, python=python, measurements=measurements, visits=_visits(record, entry))
-
-
-def _portable(metrics: Iterable[Metric]) -> bool:
-    return all(metric.portable for metric in metrics)
+    return replace(
+        entry,
+        python=entry.python if all(m.portable for m in added) else environment.python,
+        measurements={**entry.measurements, **added},
+        visits=_visits(record, entry),
+        platform=environment.platform if any(m.native for m in added) else entry.platform,
+    )
 
 
 def _moved(record: Record, entry: BaselineEntry, exactnesses: Collection[Exactness]) -> bool:

@@ -31,17 +31,29 @@ def obstacles(
     by_group: dict[Group, list[Metric]] = {}
     for metric in sorted((m for m in before if m.judged), key=lambda m: m.name):
         by_group.setdefault(metric.group, []).append(metric)
-    now, then = record.environment.python, expected.python
     reasons: dict[Metric, str] = {}
     for metrics in by_group.values():
         missing = [metric for metric in metrics if metric not in after]
-        foreign = [metric for metric in metrics if metric in after and not metric.portable and now != then]
         if missing:
             reasons.update(dict.fromkeys(missing, not_measured(missing, _named(missing, metrics), record)))
-        if foreign:
-            text = f"{_named(foreign, metrics)} of {then} and {now} do not compare"
-            reasons.update(dict.fromkeys(foreign, text))
+        foreign: dict[tuple[str, str], list[Metric]] = {}
+        for metric in metrics:
+            if metric in after and (places := elsewhere(metric, record, expected)):
+                foreign.setdefault(places, []).append(metric)
+        for (then, now), some in foreign.items():
+            text = f"{_named(some, metrics)} of {then} and {now} do not compare"
+            reasons.update(dict.fromkeys(some, text))
     return reasons
+
+
+def elsewhere(metric: Metric, record: Record, expected: BaselineEntry) -> tuple[str, str] | None:
+    """Return where both numbers of ``metric`` come from when they do not compare for that, else None."""
+    environment = record.environment
+    if metric.native and expected.platform and expected.platform != environment.platform:
+        return expected.platform, environment.platform
+    if not metric.portable and expected.python != environment.python:
+        return expected.python, environment.python
+    return None
 
 
 def not_measured(metrics: Sequence[Metric], name: str, record: Record) -> str:

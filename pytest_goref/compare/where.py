@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_goref.compare.bounding import aligned
 from pytest_goref.compare.change import exceeds
 from pytest_goref.compare.growth import Growth, growths, most_telling_first
-from pytest_goref.compare.obstacles import not_measured
+from pytest_goref.compare.obstacles import elsewhere, not_measured
 from pytest_goref.compare.shares import FEWEST_SAMPLES, Shift, shifted
 from pytest_goref.metrics import (
     ALLOCATED_BYTES,
@@ -108,12 +108,12 @@ class _Sides:
     def obstacle(self, metric: Metric) -> str:
         """Return why ``metric`` of both sides does not compare, "" when it does."""
         name = _NAMES.get(metric.group, metric.group.value)
-        now, then = self.record.environment.python, self.expected.python
         if metric not in self.record.measurements:
             return not_measured([metric], name, self.record)
         if metric not in self.expected.measurements:
             return f"{name} are not in the baseline: save it again to see where"
-        return "" if metric.portable or now == then else f"{name} of {then} and {now} do not compare"
+        places = elsewhere(metric, self.record, self.expected)
+        return f"{name} of {places[0]} and {places[1]} do not compare" if places else ""
 
     def told(self, metric: Metric) -> str:
         """Return the obstacle of ``metric``, unless neither side was to measure it."""

@@ -128,6 +128,8 @@ class ProfileKeeper:
         try:
             if run_id is not None:
                 artifacts.drop(owner_of_run(run_id))  # of a history that was deleted
+                runs = History(self._cache.history).runs()
+                artifacts.drop_runs_before(min((run.id or 0 for run in runs), default=0))
             for key, result in results.by_key.items():
                 owners = [owner_of_run(run_id)] if run_id is not None else []
                 if baseline and result.accepted:
@@ -136,8 +138,6 @@ class ProfileKeeper:
                     artifacts.put(owner, key, result.profiles(), self._capture(result))
                 for other in owners[1:]:
                     artifacts.copy(owners[0], other, key)
-            runs = History(self._cache.history).runs()
-            artifacts.drop_runs_before(min((run.id or 0 for run in runs), default=0))
             artifacts.shrink(most_bytes)
         except (GorefError, OSError) as error:
             place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""

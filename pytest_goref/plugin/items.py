@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -18,7 +19,7 @@ from pytest_goref.profilers.tasks import code_of_coroutine
 from pytest_goref.profilers.watcher import watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from pytest_goref.plugin.pass_context import Tools
     from pytest_goref.plugin.region import Region
@@ -36,10 +37,18 @@ class ItemHooks:
         settings: of the session.
         tools: the profilers of the session.
         judging: how verdicts are reached.
+        prepare: by the name of a pass, what must have happened before a test that it measures is executed.
 
     """
 
-    def __init__(self, settings: Settings, tools: Tools, judging: Judging) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tools: Tools,
+        judging: Judging,
+        prepare: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+    ) -> None:
+        self._prepare = prepare
         self._settings = settings
         self._tools = tools
         self._judging = judging
@@ -81,6 +90,9 @@ class ItemHooks:
         looked_on = _executed_by_others(item)
         skipped = _skipped_passes(item, debugged=bool(looked_on))
         code = code_of_coroutine(getattr(item, "function", None))
+        if request.repeat and not looked_on:
+            for name in self._prepare.keys() & set(request.passes) - skipped.keys():
+                self._prepare[name]()
         plan = Plan(key, request, once=looked_on, skipped=skipped, driven=not looked_on, code=code)
         return ItemMeasurement(plan, self._tools, self._judging)
 

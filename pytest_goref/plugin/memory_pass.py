@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.model import Problem, ProblemKind
@@ -23,18 +22,12 @@ def memory_pass(context: PassContext) -> None:
         NotRepeatableError: the test failed, and not only under memray.
 
     """
-    times, taken, modules = 1, 0, len(sys.modules)
+    times, taken = 1, 0
     while taken < times:
         execution = context.execute(Region((context.tools.memory,), clock=context.tools.clock))
         if execution.failure:
             _give_up(context, execution)
             return
-        if modules and modules != len(sys.modules):
-            # What memray loads when it is first started makes the interpreter forget answers of isinstance,
-            # which this execution had to find again. Once is enough: the test may import something each time.
-            _drop_capture(execution)
-            modules = 0
-            continue
         context.collected.add(execution)
         taken += 1
         times = _CONCURRENT_TIMES if execution.concurrent else times
@@ -42,12 +35,8 @@ def memory_pass(context: PassContext) -> None:
 
 def _give_up(context: PassContext, execution: Execution) -> None:
     """Say that the test fails under memray, unless it fails without it too."""
-    _drop_capture(execution)
+    if execution.capture is not None:
+        execution.capture.unlink(missing_ok=True)
     context.collected.add(context.run())
     text = f"allocations are not measured: the test fails under memray ({execution.failure})"
     context.collected.note(Problem(ProblemKind.SKIPPED, text))
-
-
-def _drop_capture(execution: Execution) -> None:
-    if execution.capture is not None:
-        execution.capture.unlink(missing_ok=True)

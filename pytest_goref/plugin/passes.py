@@ -7,7 +7,6 @@ Never two tools in one execution, and never a time taken under a tool.
 from __future__ import annotations
 
 import gc
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -17,10 +16,11 @@ from pytest_goref.plugin.memory_pass import memory_pass
 from pytest_goref.plugin.pass_context import COUNTED_TIMES, NotRepeatableError, PassContext
 from pytest_goref.plugin.region import Iterations
 from pytest_goref.profilers.clock import ClockProfiler
+from pytest_goref.profilers.heap import QuietHeap
 from pytest_goref.profilers.runtime import RuntimeProfiler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from pytest_goref.model import Metric
     from pytest_goref.plugin.region import Execution
@@ -30,8 +30,6 @@ _WARM_UPS: Final = 2
 _ROUNDS: Final = 20
 _TIME_LIMIT_NS: Final = _SECOND_NS
 _CHEAP_NS: Final = _SECOND_NS // 2
-_FROZEN_AT_START: Final = gc.get_freeze_count()
-"""CPython 3.12 begins with some hundred objects that it froze itself."""
 
 
 def time_pass(context: PassContext) -> None:
@@ -39,7 +37,8 @@ def time_pass(context: PassContext) -> None:
     iterations = Iterations()
     clock = context.tools.clock
     profilers = (RuntimeProfiler(prepare=gc.collect), ClockProfiler(clock))
-    with _quiet_garbage_collector():
+    heap = QuietHeap()
+    try:
         # A slow test was warmed up enough by its first execution.
         for _ in range(_WARM_UPS if context.first_ns < _SECOND_NS else 0):
             execution = context.run(*profilers, iterations=iterations)
@@ -48,6 +47,8 @@ def time_pass(context: PassContext) -> None:
         while taken < _rounds_wanted(context, clock.wall_ns() - began_ns):
             context.collected.add(context.run(*profilers, iterations=iterations))
             taken += 1
+    finally:
+        heap.give_back()
 
 
 def _refs_of(execution: Execution) -> dict[Metric, Mapping[str, int]]:
@@ -64,23 +65,6 @@ def _rounds_wanted(context: PassContext, elapsed_ns: int) -> int:
     if context.first_ns > 10 * _SECOND_NS:
         return 1
     return 3 if context.first_ns > _SECOND_NS else 5
-
-
-@contextmanager
-def _quiet_garbage_collector() -> Iterator[None]:
-    """Keep pytest's own heap out of the collections that happen in a round.
-
-    Nothing is collected first: in a suite of 30 000 items that takes half a second, for each test. What the
-    application has frozen itself is left alone: unfreezing cannot tell the two apart.
-    """
-    if gc.get_freeze_count() > _FROZEN_AT_START:
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def counts_pass(context: PassContext) -> None:

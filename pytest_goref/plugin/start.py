@@ -13,6 +13,7 @@ from pytest_goref.plugin.fixture import REGION
 from pytest_goref.plugin.items import ItemHooks
 from pytest_goref.plugin.measurement import Judging
 from pytest_goref.plugin.pass_context import Tools
+from pytest_goref.plugin.passes import MEMORY
 from pytest_goref.plugin.selection import Selection, SelectionHooks
 from pytest_goref.plugin.settings import Settings, executes_tests, read_settings
 from pytest_goref.plugin.visits import Invocation, VisitHooks, Visits, is_seed_random, take_visit_file
@@ -46,17 +47,17 @@ def start(config: pytest.Config) -> None:
     plugin_files = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
     places = Places(settings.rootdir, filter(None, plugin_files))
     scratch = scratch_directory(config)
-    refs = RefsProfiler()
+    refs, memory = RefsProfiler(), MemoryProfiler(places, scratch)
     tools = Tools(
         refs,
         LeaksProfiler(refs, places),
         CallsProfiler(places),
-        MemoryProfiler(places, scratch),
+        memory,
         CpuProfiler(places),
     )
     visits = Visits(Invocation.of(config, settings)) if reference is not None and is_seed_random() else None
     judging = Judging(reference, settings.strict, saved=bool(settings.save), visits=visits)
-    items = ItemHooks(settings, tools, judging)
+    items = ItemHooks(settings, tools, judging, prepare={MEMORY: memory.prepare})
     config.stash[REGION] = items.region
     selection = Selection()
     register = config.pluginmanager.register

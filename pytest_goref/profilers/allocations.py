@@ -23,7 +23,7 @@ from pytest_goref.metrics import (
     SITE_COUNT,
     SITE_PEAK_BYTES,
 )
-from pytest_goref.profile import MEMORY_VALUES, Frame, ProfileKind, StackProfile
+from pytest_goref.profile import MEMORY_VALUES, Frame, ProfileKind, StackProfile, shallow
 from pytest_goref.profile import OTHER as OTHER_FRAME
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 _MODULE: Final = "<module>"
 _MOST_SITES: Final = 50
 _MOST_STACKS: Final = 500
-_DEEPEST: Final = 64
 _LOOPS: Final = ("asyncio.base_events", "asyncio.runners", "trio", "uvloop")
 """Modules, or packages, whose functions are on the stack of what an event loop runs."""
 
@@ -128,7 +127,7 @@ class Allocations:
 
         kept: defaultdict[Stack, Numbers] = defaultdict(Numbers)
         for place, (stack, numbers) in enumerate(sorted(self.stacks.items(), key=weight)):
-            key = _shallow(stack) if place < _MOST_STACKS else (OTHER_FRAME,)
+            key = shallow(stack) if place < _MOST_STACKS else (OTHER_FRAME,)
             kept[key] = kept[key].plus(numbers)
         stacks = {stack: tuple(numbers) for stack, numbers in kept.items()}
         return StackProfile(ProfileKind.MEMORY, MEMORY_VALUES, stacks)
@@ -142,13 +141,6 @@ def _largest(numbers: Mapping[str, int]) -> dict[str, int]:
     if rest:
         largest[OTHER] += rest
     return dict(largest)
-
-
-def _shallow(stack: Stack) -> Stack:
-    """Return a stack of bounded depth: the middle of a deep recursion is left out."""
-    if len(stack) <= _DEEPEST:
-        return stack
-    return (*stack[: _DEEPEST // 2], OTHER_FRAME, *stack[-(_DEEPEST // 2) + 1 :])
 
 
 class AllocationNames:

@@ -6,6 +6,7 @@ an empty test has allocated nothing at all.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import inspect
 import os
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
 from pytest_goref.profilers.allocations import AllocationNames, Allocations, Numbers, RawStack
+from pytest_goref.profilers.heap import QuietHeap
 from pytest_goref.profilers.watcher import watcher
 from pytest_goref.tracker import core, entry, ledger
 
@@ -41,9 +43,6 @@ _INTERPRETER_BYTES: Final = 16 * 2**10
 
 _TRACKER_FILES: Final = tuple(str(module.__file__) for module in (core, entry, ledger))
 
-_FROZEN_AT_START: Final = gc.get_freeze_count()
-"""CPython 3.12 begins with some hundred objects that it froze itself."""
-
 
 class MemoryProfiler:
     """Records every allocation of the process.
@@ -59,7 +58,20 @@ class MemoryProfiler:
         self._names = AllocationNames(places, [__file__], _TRACKER_FILES)
         self._parent = directory
         self._captures: Path | None = None
+        self._is_prepared = False
         self._taken = 0
+
+    def prepare(self) -> None:
+        """Start and stop memray once in this process, so that no test measures what that changes.
+
+        What is loaded makes the interpreter forget answers of ``isinstance``, which a test had to find again.
+        """
+        if self._is_prepared:
+            return
+        self._is_prepared = True
+        with contextlib.suppress(ProfilerUnavailableError):  # it will be told when it is to measure
+            running = self.start()
+            running.cancel()
 
     def start(self) -> RunningMemory:
         """Start memray.
@@ -111,26 +123,6 @@ def _remove(directory: Path, process: int) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-class QuietHeap:
-    """The heap as it is now, kept out of the garbage collections that follow.
-
-    Else what else the process holds, which is more in a suite than alone, would decide when a test is
-    collected. Nothing is collected first: in a suite of 30 000 tests that takes half a second, for each test.
-    What the application has frozen itself is left alone: unfreezing cannot tell the two apart.
-    """
-
-    def __init__(self) -> None:
-        self._frozen = gc.get_freeze_count() <= _FROZEN_AT_START
-        if self._frozen:
-            gc.freeze()
-        gc.collect()  # counts from zero, and empties the free lists of the interpreter
-
-    def give_back(self) -> None:
-        """Let all objects be collected again."""
-        if self._frozen:
-            gc.unfreeze()
-
-
 def _unavailable(why: str) -> ProfilerUnavailableError:
     return ProfilerUnavailableError(f"allocations are not measured: {why}")
 
@@ -151,6 +143,12 @@ class RunningMemory:
         self._heap = heap
         self._names = names
         self._begun_in = begun_in
+
+    def cancel(self) -> None:
+        """Stop, and forget what was seen."""
+        self._tracker.__exit__(None, None, None)
+        self._heap.give_back()
+        self._capture.unlink(missing_ok=True)
 
     def stop(self) -> Observation:
         """Return what was allocated, in numbers and by stack, and the file with all of it.

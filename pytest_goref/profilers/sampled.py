@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.profile import OTHER, TIME, Frame, Stack, StackProfile
+from pytest_goref.profile import OTHER, TIME, Frame, Stack, StackProfile, shallow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,6 @@ _BUILT_IN: Final = "<built-in>"
 _PROFILERS: Final = str(Path(__file__).parent)
 _THREAD: Final = "<thread>"
 _MODULE: Final = "<module>"
-_DEEPEST: Final = 64
 _NUMBERS_BYTES: Final = 20
 _REFERENCE_BYTES: Final = 4
 
@@ -114,7 +113,7 @@ def summed(
         elif _is_of_runner(frames) or _is_of_profiler(texts[max(shared - 1, 0) :], names):
             continue
         if frames:
-            numbers = sums[_shallow(frames)]
+            numbers = sums[shallow(frames)]
             numbers[0] += 1
             numbers[1] += round(seconds * 1e9)
     return {stack: (count, took_ns) for stack, (count, took_ns) in sums.items()}
@@ -140,13 +139,6 @@ def _is_c(frame: Frame) -> bool:
 def _identity(text: str) -> str:
     """Return which function a text describes, wherever that is executing."""
     return text.partition(_ATTRIBUTE)[0]
-
-
-def _shallow(stack: Stack) -> Stack:
-    """Return a stack of bounded depth: the middle of a deep recursion is left out."""
-    if len(stack) <= _DEEPEST:
-        return stack
-    return (*stack[: _DEEPEST // 2], OTHER, *stack[-(_DEEPEST // 2) + 1 :])
 
 
 def described(frame: Frame, first_line: int = 0) -> str:

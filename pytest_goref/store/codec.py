@@ -102,6 +102,8 @@ def entry_to_plain(entry: BaselineEntry) -> dict[str, object]:
     }
     if sites is not None:
         plain["sites"] = sites
+    if entry.platform:
+        plain["platform"] = entry.platform
     if entry.visits:
         plain["visits"] = {
             fingerprint: [_visit_to_plain(visit, ("visits", fingerprint)) for visit in visits]
@@ -135,6 +137,7 @@ def entry_from_plain(key_path: str, name: str, obj: object) -> BaselineEntry:
         _text_member(members, "python", where),
         measurements,
         visits,
+        _text_member(members, "platform", where) if "platform" in members else "",
     )
 
 

@@ -235,10 +235,10 @@ def test_the_nearest_marker_wins(distributed: Project) -> None:
 @pytest.mark.parametrize(
     ("ini", "option", "marker", "executions"),
     [
-        ("", "--goref-rounds=3", "", 1 + 2 + 2 + 2 + 3),
-        ("goref_rounds = 3", "", "", 1 + 2 + 2 + 2 + 3),
-        ("goref_rounds = 3", "--goref-rounds=4", "", 1 + 2 + 2 + 2 + 4),
-        ("goref_rounds = 3", "--goref-rounds=4", "rounds=5", 1 + 2 + 2 + 2 + 5),
+        ("", "--goref-rounds=3", "", 1 + 2 + 1 + 2 + 3),
+        ("goref_rounds = 3", "", "", 1 + 2 + 1 + 2 + 3),
+        ("goref_rounds = 3", "--goref-rounds=4", "", 1 + 2 + 1 + 2 + 4),
+        ("goref_rounds = 3", "--goref-rounds=4", "rounds=5", 1 + 2 + 1 + 2 + 5),
         ("", "--goref-passes=time", "rounds=1", 1 + 2 + 1),
         ("goref_passes = time", "--goref-rounds=1", "", 1 + 2 + 1),
         ("goref_passes = time", "--goref-passes=counts", "", 1 + 9),

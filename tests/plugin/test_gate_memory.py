@@ -83,12 +83,8 @@ def test_fresh_processes_measure_the_same_alone_and_in_the_suite(shop: Project) 
     for args in ((), ("-k", "test_bill"), ("-k", "test_bill", "-p", "no:cacheprovider")):
         assert shop.run_apart("--goref", "--goref-rounds=1", *args).ret == 0
         seen.append(record(shop, "test_bill").measurements)
-    assert all(seen[1][metric] == seen[2][metric] for metric in (*_TOTALS, SITE_COUNT, SITE_BYTES))
-    for metric in (ALLOCATION_COUNT, LEFT_BYTES, SITE_COUNT):
-        assert seen[0][metric] == seen[1][metric]
-    for metric in (ALLOCATED_BYTES, PEAK_BYTES):
-        # The interpreter makes instances of a class smaller, the more of them there were.
-        assert abs(seen[0][metric][""][0] - seen[1][metric][""][0]) <= 8
+    for other in seen[1:]:
+        assert all(seen[0][metric] == other[metric] for metric in (*_TOTALS, SITE_COUNT, SITE_BYTES))
     assert seen[0][ALLOCATION_COUNT][""] > (1000,)
     assert "shop.py:lines" in {site.split(".<locals>")[0] for site in seen[0][SITE_BYTES]}
 

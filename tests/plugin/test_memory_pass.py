@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,21 +84,6 @@ def test_one_execution_is_enough(tmp_path: Path) -> None:
     assert context.collected.measurements() == {ALLOCATION_COUNT: {"": (1,)}}
     assert context.collected.capture == tmp_path / "1.bin"
     assert context.collected.times(REFS) == 0
-
-
-def test_an_execution_in_which_a_module_is_loaded_does_not_count_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def load(_watched: bool) -> bool:  # noqa: FBT001 - as FakeTest asks
-        monkeypatch.setitem(sys.modules, f"loaded_{len(sys.modules)}", ModuleType("loaded"))
-        return False
-
-    test = FakeTest(FakeMemory(tmp_path), fails=load)
-    context = test.context()
-    memory_pass(context)
-    assert test.executions == [True, True]
-    assert context.collected.measurements() == {ALLOCATION_COUNT: {"": (2,)}}
-    assert captures(tmp_path) == ["2.bin"]
 
 
 def test_a_concurrent_test_is_executed_three_times_and_keeps_one_capture(tmp_path: Path) -> None:

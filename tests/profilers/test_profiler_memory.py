@@ -24,7 +24,8 @@ from pytest_goref.metrics import (
 from pytest_goref.profile import MEMORY_VALUES, Frame, ProfileKind
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
 from pytest_goref.profilers.allocations import AllocationNames, Allocations, Numbers, RawStack
-from pytest_goref.profilers.memory import MemoryProfiler, QuietHeap
+from pytest_goref.profilers.heap import QuietHeap
+from pytest_goref.profilers.memory import MemoryProfiler
 from pytest_goref.profilers.places import Places
 
 if TYPE_CHECKING:

@@ -145,6 +145,20 @@ def packed(**changes: object) -> bytes:
         (packed(profiles=[{}]), "kind: expected cpu or memory"),
         (gzip.compress(b"[" * 100_000), "nested too deeply"),
         (gzip.compress(b" " * (32 * 2**20 + 1)), "larger than 33554432 bytes when unpacked"),
+    ],    ids=[
+        "empty",
+        "plain",
+        "cut-short",
+        "overwritten",
+        "not-text",
+        "not-json",
+        "list",
+        "newer",
+        "of-another-test",
+        "no-list",
+        "no-kind",
+        "deep",
+        "bomb",
     ],
 )
 def test_what_cannot_be_read_is_as_good_as_none(
