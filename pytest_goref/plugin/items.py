@@ -13,6 +13,7 @@ from pytest_goref.errors import InvalidValueError
 from pytest_goref.plugin.keys import is_unstable, key_of
 from pytest_goref.plugin.measurement import ItemMeasurement, Judging, Plan
 from pytest_goref.plugin.passes import PASSES
+from pytest_goref.plugin.process_state import ProcessState
 from pytest_goref.plugin.protocol import execute_measured, failed_silently
 from pytest_goref.plugin.settings import Settings, is_measured, read_request
 from pytest_goref.profilers.tasks import code_of_coroutine
@@ -91,10 +92,15 @@ class ItemHooks:
         skipped = _skipped_passes(item, debugged=bool(looked_on))
         code = code_of_coroutine(getattr(item, "function", None))
         if request.repeat and not looked_on:
-            for name in self._prepare.keys() & set(request.passes) - skipped.keys():
-                self._prepare[name]()
+            self._prepare_for(set(request.passes) - skipped.keys())
         plan = Plan(key, request, once=looked_on, skipped=skipped, driven=not looked_on, code=code)
         return ItemMeasurement(plan, self._tools, self._judging)
+
+    def _prepare_for(self, passes: set[str]) -> None:
+        state = ProcessState.save()
+        for name in self._prepare.keys() & passes:
+            self._prepare[name]()
+        state.restore()  # what memray loads draws a random number
 
     def _measurement_of(self, item: pytest.Item) -> ItemMeasurement | None:
         return self._current if self._item is item else None
