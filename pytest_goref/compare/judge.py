@@ -211,7 +211,10 @@ def _over_limits(record: Record, limits: Iterable[Limit]) -> Iterator[Finding]:
             continue
         worst = _WORST[metric.exactness](measured[metric].get(subject, (0,)))
         if worst > limit.most:
-            yield Finding(metric, subject, Outcome.OVER_LIMIT, Severity.FAIL, None, worst, f"limit {most}")
+            alike = format_quantity(worst, metric.unit) == most  # as shown, with three digits
+            more = f", exceeded by {format_quantity(worst - limit.most, metric.unit)}" if alike else ""
+            reason = f"limit {most}{more}"
+            yield Finding(metric, subject, Outcome.OVER_LIMIT, Severity.FAIL, None, worst, reason)
 
 
 def _unaccepted_leaks(record: Record, accepted: Measurements, rules: Rules) -> Iterator[Finding]:

@@ -95,7 +95,13 @@ def explain(
         wheres.append(_sites(bad[Group.ALLOCATIONS], sides))
     if any(finding.outcome is Outcome.REGRESSED for finding in bad.get(Group.DURATIONS, ())):
         wheres.append(_shares(sides, evidence))
-    return tuple(where for where in wheres if where.places or where.remark)
+    named = any(where.places for where in wheres)
+    # More work takes longer: that its time cannot be explained is told only where nothing else is.
+    return tuple(
+        where
+        for where in wheres
+        if where.places or (where.remark and not (named and where.group is Group.DURATIONS))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_goref.errors import InvalidValueError
-from pytest_goref.plugin.keys import is_unstable, key_of
+from pytest_goref.plugin.keys import is_unstable, key_of, spelling_of
 from pytest_goref.plugin.measurement import ItemMeasurement, Judging, Plan
 from pytest_goref.plugin.passes import PASSES
 from pytest_goref.plugin.process_state import ProcessState
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_goref.plugin.pass_context import Tools
     from pytest_goref.plugin.region import Region
 
+_WIDEST: Final = 100
 _REPEATS_ITSELF: Final = (
     "counts, calls and durations are not measured: the benchmark fixture decides how often the code runs"
 )
@@ -93,7 +94,16 @@ class ItemHooks:
         code = code_of_coroutine(getattr(item, "function", None))
         if request.repeat and not looked_on:
             self._prepare_for(set(request.passes) - skipped.keys())
-        plan = Plan(key, request, once=looked_on, skipped=skipped, driven=not looked_on, code=code)
+        plan = Plan(
+            key,
+            request,
+            once=looked_on,
+            skipped=skipped,
+            driven=not looked_on,
+            code=code,
+            spelling=spelling_of(key, self._settings.rootdir, item.config.invocation_params.dir),
+            width=_failure_width(item.config),
+        )
         return ItemMeasurement(plan, self._tools, self._judging)
 
     def _prepare_for(self, passes: set[str]) -> None:
@@ -157,6 +167,14 @@ class ItemHooks:
         """Notice subtests: they report while the test is running, so it cannot be repeated quietly."""
         if self._current is not None and self._current.region is not None and report.when == "call":
             self._current.subreports += 1
+
+
+def _failure_width(config: pytest.Config) -> int:
+    """Return how wide the text of a failure may be: as the terminal, if it is one; a log has room."""
+    if config.pluginmanager.getplugin("terminalreporter") is None:
+        return _WIDEST
+    writer = config.get_terminal_writer()
+    return min(_WIDEST, writer.fullwidth) if writer.hasmarkup else _WIDEST
 
 
 def _is_python(item: pytest.Item) -> bool:

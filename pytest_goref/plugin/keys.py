@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.model import TestKey
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 _ADDRESS: Final = re.compile(r"\bat 0x[0-9a-fA-F]{4,}")
@@ -32,3 +35,12 @@ def key_of(item: pytest.Item) -> TestKey:
 def is_unstable(key: TestKey) -> bool:
     """Return whether the id holds a memory address, so that the test has another id in every run."""
     return _ADDRESS.search(key.name) is not None
+
+
+def spelling_of(key: TestKey, rootdir: Path, directory: Path) -> str:
+    """Return the node id of ``key`` as it is typed in ``directory``: node ids start at rootdir."""
+    try:
+        path = os.path.relpath(rootdir / key.path, directory)
+    except ValueError:  # on another drive
+        return key.nodeid
+    return TestKey(path.replace(os.sep, "/"), key.name).nodeid

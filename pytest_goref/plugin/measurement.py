@@ -75,6 +75,8 @@ class Plan:
         skipped: passes that this session cannot take, and why, "" where ``once`` says it.
         driven: whether this plugin executes the test; if not, it only looks on.
         code: of the test's function, when that is a coroutine.
+        spelling: how pytest names the test where it was started.
+        width: the most characters of a line of what a failure says.
 
     """
 
@@ -84,6 +86,8 @@ class Plan:
     skipped: Mapping[str, str] = field(default_factory=dict)
     driven: bool = True
     code: CodeType | None = None
+    spelling: str = ""
+    width: int = 100
 
 
 class ItemMeasurement:
@@ -240,7 +244,8 @@ class ItemMeasurement:
         verdict = self._verdict = self._explained(verdict, self._record)
         not_compared = self._judging.strict and reference is not None and verdict.outcome in _STRICT
         if verdict.failures or not_compared:
-            return failure_text(verdict, reference.words if reference else "")
+            against = reference.words if reference else ""
+            return failure_text(verdict, against, self.plan.spelling, self.plan.width)
         return ""
 
     def _judge(self, record: Record) -> Verdict:

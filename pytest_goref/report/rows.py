@@ -88,12 +88,13 @@ def difference(finding: Finding) -> str:
     return f"{'-' if delta < 0 else '+'}{format_quantity(abs(delta), finding.metric.unit)}"
 
 
-def failure_text(verdict: Verdict, against: str, width: int = 100) -> str:
+def failure_text(verdict: Verdict, against: str, spelling: str = "", width: int = 100) -> str:
     """Return the text of a test that fails by ``verdict``, or by being new, incomparable or inconclusive.
 
     Args:
         verdict: what was judged.
         against: what it was compared with, ``baseline NAME`` for a saved one; empty when with nothing.
+        spelling: how pytest names the test where it was started; empty for its node id.
         width: the most characters of a line of the table.
 
     """
@@ -105,7 +106,8 @@ def failure_text(verdict: Verdict, against: str, width: int = 100) -> str:
         lines.extend(["", *place_lines(place_table(where), width)])
     if against.startswith(_BASELINE) and _acceptable(verdict):
         name = shlex.quote(against.removeprefix(_BASELINE))
-        lines.extend(["", f"accept with: pytest --goref-save={name} {_quoted(verdict.key.nodeid)}"])
+        test = _quoted(spelling or verdict.key.nodeid)
+        lines.extend(["", f"accept with: pytest --goref-save={name} {test}"])
     return "\n".join(lines)
 
 

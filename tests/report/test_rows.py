@@ -164,6 +164,11 @@ def test_only_a_saved_baseline_can_accept(against: str, command: str) -> None:
     assert accept == ([f"accept with: {command}'{KEY.nodeid}'"] if command else [])
 
 
+def test_the_command_names_the_test_as_it_is_typed_where_pytest_was_started() -> None:
+    text = failure_text(Verdict(KEY, REGRESSED, (more(REFS, "q", 1, 2),)), "baseline b", "../t.py::test")
+    assert text.endswith("accept with: pytest --goref-save=b '../t.py::test'")
+
+
 def test_a_quote_in_a_node_id_is_quoted_for_the_shell() -> None:
     verdict = Verdict(TestKey("t.py", "test['x']"), REGRESSED, (more(REFS, "q", 1, 2),))
     assert failure_text(verdict, "baseline b").endswith("""'t.py::test['"'"'x'"'"']'""")

@@ -145,7 +145,8 @@ def packed(**changes: object) -> bytes:
         (packed(profiles=[{}]), "kind: expected cpu or memory"),
         (gzip.compress(b"[" * 100_000), "nested too deeply"),
         (gzip.compress(b" " * (32 * 2**20 + 1)), "larger than 33554432 bytes when unpacked"),
-    ],    ids=[
+    ],
+    ids=[
         "empty",
         "plain",
         "cut-short",
