@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.metrics import CALLS
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
+from pytest_goref.profilers.heap import QuietHeap
 
 if TYPE_CHECKING:
     import cProfile
@@ -70,8 +71,13 @@ class CallsProfiler:
         if holder:
             raise ProfilerUnavailableError(f"another profiler is active ({holder}): stop it before the test")
         profile = cProfile.Profile()
-        profile.enable()
-        return RunningCalls(profile, self._names)
+        heap = QuietHeap()
+        try:
+            profile.enable()
+        except BaseException:
+            heap.give_back()
+            raise
+        return RunningCalls(profile, heap, self._names)
 
 
 def _profiler_in_use() -> str:
@@ -96,8 +102,9 @@ def _callers(entries: Iterable[_Entry]) -> _Callers:
 class RunningCalls:
     """``cProfile``, on."""
 
-    def __init__(self, profile: cProfile.Profile, names: FunctionNames) -> None:
+    def __init__(self, profile: cProfile.Profile, heap: QuietHeap, names: FunctionNames) -> None:
         self._profile = profile
+        self._heap = heap
         self._names = names
 
     def stop(self) -> Observation:
@@ -110,6 +117,7 @@ class RunningCalls:
         active: object = sys.getprofile()
         replaced = sys.version_info < (3, 12) and active is not self._profile
         self._profile.disable()
+        self._heap.give_back()
         if replaced:
             raise ProfilerUnavailableError("the test itself sets a profiler, so that calls were missed")
         calls, callers = self._names.count(self._profile.getstats())

@@ -12,9 +12,11 @@ _FROZEN_AT_START: Final = gc.get_freeze_count()
 class QuietHeap:
     """The heap as it is now, kept out of the garbage collections that follow.
 
-    Else what else the process holds, which is more in a suite than alone, would decide when a test is
-    collected. Nothing is collected first: in a suite of 30 000 tests that takes half a second, for each test.
-    What the application has frozen itself is left alone: unfreezing cannot tell the two apart.
+    Else what else the process holds, which is more in a suite than alone, would decide when garbage of a test
+    is collected, and so when its finalizers and ``gc.callbacks`` run, which are calls like others.
+
+    Nothing is collected first: in a suite of 30 000 tests that takes half a second, for each test. What the
+    application has frozen itself is left alone: unfreezing cannot tell the two apart.
     """
 
     def __init__(self) -> None:

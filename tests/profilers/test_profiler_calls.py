@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import sys
 import textwrap
 from types import ModuleType
@@ -63,6 +64,19 @@ def calls_of(
 @pytest.fixture
 def app(tmp_path: Path) -> ModuleType:
     return load(tmp_path / "src" / "app.py")
+
+
+def test_garbage_from_before_is_not_collected_meanwhile(tmp_path: Path, app: ModuleType) -> None:
+    threshold, callbacks = gc.get_threshold(), list(gc.callbacks)
+    gc.callbacks.append(lambda phase, info: str.upper(phase))
+    try:
+        gc.set_threshold(1_000, *threshold[1:])
+        source = "app.kept = [[] for _ in range(900)]"  # with what stands before the test, that is too many
+        calls = calls_of(tmp_path, source, app)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks[:] = callbacks
+    assert "str.upper" not in calls
 
 
 def test_project_code_is_named_by_file_and_qualified_name(tmp_path: Path, app: ModuleType) -> None:
