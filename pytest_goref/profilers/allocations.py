@@ -6,11 +6,8 @@ as memray gives it, with the bare names of functions.
 
 from __future__ import annotations
 
-import types
-import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_goref.metrics import (
@@ -25,6 +22,7 @@ from pytest_goref.metrics import (
 )
 from pytest_goref.profile import MEMORY_VALUES, Frame, ProfileKind, StackProfile, shallow
 from pytest_goref.profile import OTHER as OTHER_FRAME
+from pytest_goref.profilers.source import code_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -261,17 +259,6 @@ class _Function(NamedTuple):
 
 
 def _functions_of(file: str) -> Iterator[_Function]:
-    """Yield all code in a source file; nothing if it has no source that can be read."""
-    try:
-        source = Path(file).read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            waiting = [compile(source, file, "exec", dont_inherit=True)]
-    except (OSError, SyntaxError, ValueError):
-        return
-    while waiting:
-        code = waiting.pop()
-        inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
-        lines = [line for _, _, line in code.co_lines() if line is not None]
-        yield _Function(code.co_name, code.co_firstlineno, max(lines, default=0), code.co_qualname)
-        waiting.extend(inner)
+    for code in code_in(file):
+        last = max((line for _, _, line in code.co_lines() if line is not None), default=0)
+        yield _Function(code.co_name, code.co_firstlineno, last, code.co_qualname)

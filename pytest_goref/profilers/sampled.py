@@ -8,16 +8,15 @@ sample before it. A text holds a function's name, file and first line, then mark
 from __future__ import annotations
 
 import itertools
-import types
-import warnings
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.profile import OTHER, TIME, Frame, Stack, StackProfile, shallow
+from pytest_goref.profilers.source import code_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pytest_goref.profilers.places import Places
 
@@ -68,24 +67,9 @@ class FrameNames:
     def _qualified_name(self, file: str, name: str, first_line: int, cls: str) -> str:
         """Return ``co_qualname``, which a sample does not hold: it is looked up in the compiled source."""
         if file not in self._qualified:
-            self._qualified[file] = dict(_functions_of(file))
+            self._qualified[file] = {(c.co_name, c.co_firstlineno): c.co_qualname for c in code_in(file)}
         fallback = f"{cls}.{name}" if cls else name
         return self._qualified[file].get((name, first_line), fallback)
-
-
-def _functions_of(file: str) -> Iterator[tuple[tuple[str, int], str]]:
-    """Yield name, first line and qualified name of all code in a source file; nothing if it has none."""
-    try:
-        source = Path(file).read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            waiting = [compile(source, file, "exec", dont_inherit=True)]
-    except (OSError, SyntaxError, ValueError):
-        return
-    while waiting:
-        code = waiting.pop()
-        yield (code.co_name, code.co_firstlineno), code.co_qualname
-        waiting.extend(const for const in code.co_consts if isinstance(const, types.CodeType))
 
 
 def summed(

@@ -42,7 +42,8 @@ def _memory_page(profiled: Profiled) -> bytes:
         )
     with tempfile.TemporaryDirectory(prefix="goref-") as directory:
         page = Path(directory, "page.html")
-        command = [sys.executable, "-m", "memray", "flamegraph", "--output", str(page)]
+        # A page that a browser shows without a network, and years from now.
+        command = [sys.executable, "-m", "memray", "flamegraph", "--no-web", "--output", str(page)]
         done = subprocess.run([*command, str(profiled.capture)], capture_output=True, check=False)  # noqa: S603 - no text of others is run
         if done.returncode or not page.is_file():
             said = done.stderr.decode(errors="replace").strip().splitlines()
