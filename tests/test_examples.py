@@ -14,10 +14,12 @@ SHOP = EXAMPLES / "shop"
 
 
 def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    # Under coverage neither time nor allocations are measured.
+    untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""} | environment,
+        env=untraced | {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
