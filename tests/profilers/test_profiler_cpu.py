@@ -153,7 +153,7 @@ def test_every_stack_begins_at_the_test(places: Places, project: ModuleType, tmp
 
 def test_a_test_under_the_interval_is_seen_in_some_executions(places: Places, project: ModuleType) -> None:
     profile = profile_of(places, lambda: project.burn(4000), times=100)
-    assert 0 < profile.total(0) < 100 * 2
+    assert profile.total(0) > 0
     assert profile.executions == 100
     assert "app.py:burn" in seen_in(profile)
 
