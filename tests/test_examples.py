@@ -31,10 +31,10 @@ def test_the_tour_goes_as_expected(tour: subprocess.CompletedProcess[str]) -> No
     assert tour.returncode == 0, tour.stdout
     commands = [line for line in tour.stdout.splitlines() if line.startswith("$ ")]
     assert commands == [
-        "$ pytest --goref-passes=counts,time --goref-save=main",
-        "$ pytest --goref-passes=counts,time --goref-compare=main",
-        "$ SHOP_VARIANT=n_plus_one pytest --goref-passes=counts,time --goref-compare=main",
-        "$ SHOP_VARIANT=lost_cache pytest --goref-passes=counts,time --goref-compare=main",
+        "$ pytest --goref-passes=counts --goref-save=main",
+        "$ pytest --goref-passes=counts --goref-compare=main",
+        "$ SHOP_VARIANT=n_plus_one pytest --goref-passes=counts --goref-compare=main",
+        "$ SHOP_VARIANT=lost_cache pytest --goref-passes=counts --goref-compare=main",
     ]
     assert tour.stdout.endswith("The tour went as expected.\n")
 
