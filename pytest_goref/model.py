@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pytest_goref.quantity import Unit
@@ -96,7 +96,7 @@ class Environment:
     Attributes:
         python: implementation and minor version, for example ``cpython-3.12``: calls compare only within one.
         machine: the machine in words, for example ``x86_64 Linux, Intel Xeon (2 CPUs)``.
-        fingerprint: short hash of everything that durations depend on.
+        fingerprint: everything that durations depend on, in words: parts end with ``,`` or ``;``.
 
     """
 
@@ -112,32 +112,48 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One timed execution of a test.
+    """One timed execution of a test, or of an inner loop in it, between two runs of the calibration kernels.
 
     Attributes:
         wall_ns: elapsed time.
         cpu_ns: CPU time of the measuring thread.
         preempted: involuntary context switches, 0 where the platform does not count them.
+        process_cpu_ns: CPU time of all threads of the process.
+        compute_before_ns: CPU time of the kernel that computes, right before; 0 when it did not run.
+        compute_after_ns: the same, right after.
+        memory_before_ns: CPU time of the kernel that allocates, right before; 0 when it did not run.
+        memory_after_ns: the same, right after.
+        iterations: how many calls the times are of; 1 for a whole test.
 
     """
 
     wall_ns: int
     cpu_ns: int
     preempted: int
+    process_cpu_ns: int = 0
+    compute_before_ns: int = 0
+    compute_after_ns: int = 0
+    memory_before_ns: int = 0
+    memory_after_ns: int = 0
+    iterations: int = 1
+
+
+KERNEL_VERSION: Final = 1
+"""Which calibration kernels run around a round; rounds between different ones do not compare."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The rounds that one process took; rounds of one visit are correlated.
+    """The rounds that one process took; rounds of one visit are correlated, so a visit is one observation.
 
     Attributes:
         rounds: in the order taken, never empty.
-        timers: for each name given to ``goref.measure``, the ns per iteration of each round.
+        timers: for each name given to ``goref.measure``, the rounds of its inner loop.
 
     """
 
     rounds: tuple[Round, ...]
-    timers: Mapping[str, Samples] = field(default_factory=dict)
+    timers: Mapping[str, tuple[Round, ...]] = field(default_factory=dict)
 
 
 class Mode(enum.Enum):
@@ -177,9 +193,11 @@ class Record:
         environment: where it ran.
         mode: how it was executed.
         measurements: what was counted.
-        visit: its timed rounds, None when none were taken.
+        visit: its timed rounds in the process of the session, None when none were taken.
         problems: why it holds less than was asked for.
         concurrent: whether threads or an event loop ran, so that repeatable metrics vary more.
+        fresh: what fresh processes timed, to store or to confirm a change; empty when none did.
+        code: fingerprint of the code of all project functions that ran, "" when it is not known.
 
     """
 
@@ -190,6 +208,8 @@ class Record:
     visit: Visit | None = None
     problems: tuple[Problem, ...] = ()
     concurrent: bool = False
+    fresh: tuple[Visit, ...] = ()
+    code: str = ""
 
     @property
     def comparable(self) -> bool:
@@ -206,8 +226,9 @@ class BaselineEntry:
         mode: how it was executed when accepted.
         python: where metrics that are not portable were taken, as ``Environment.python``.
         measurements: the accepted numbers; durations are in ``visits``.
-        visits: timed rounds by machine fingerprint, oldest first.
+        visits: what fresh processes timed, by machine fingerprint, oldest first.
         platform: where native metrics were taken, as ``Environment.platform``; "" when there are none.
+        code: as ``Record.code``; it compares within one Python version.
 
     """
 
@@ -217,6 +238,7 @@ class BaselineEntry:
     measurements: Measurements
     visits: Mapping[str, tuple[Visit, ...]] = field(default_factory=dict)
     platform: str = ""
+    code: str = ""
 
     @classmethod
     def from_record(cls, record: Record) -> BaselineEntry:
@@ -227,8 +249,9 @@ class BaselineEntry:
             mode=record.mode,
             python=environment.python,
             measurements=record.measurements,
-            visits={environment.fingerprint: (record.visit,)} if record.visit else {},
+            visits={environment.fingerprint: record.fresh} if record.fresh else {},
             platform=environment.platform if any(m.native for m in record.measurements) else "",
+            code=record.code,
         )
 
 

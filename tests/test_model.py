@@ -43,10 +43,13 @@ def test_only_a_test_that_cannot_repeat_is_not_comparable(
 
 
 def test_an_entry_accepts_a_record_as_it_is() -> None:
-    visit = Visit((Round(5, 4, 0),))
-    record = Record(KEY, ENVIRONMENT, Mode.COLD, {REFS: {"db.query": (1,)}}, visit)
+    here, fresh = Visit((Round(5, 4, 0),)), Visit((Round(4, 3, 0),))
+    counts = {REFS: {"db.query": (1,)}}
+    record = Record(KEY, ENVIRONMENT, Mode.COLD, counts, here, fresh=(fresh,), code="c0de")
     entry = BaselineEntry.from_record(record)
-    assert entry == BaselineEntry(KEY, Mode.COLD, "cpython-3.12", record.measurements, {"abc": (visit,)})
+    assert entry == BaselineEntry(
+        KEY, Mode.COLD, "cpython-3.12", counts, {"abc": (fresh,)}, code="c0de"
+    )  # what the process of the session timed is not accepted
 
 
 def test_an_entry_of_a_record_without_rounds_has_no_visits() -> None:

@@ -35,16 +35,16 @@ class _Shown:
         key: the test.
         outcome: how it ended in the run; ``accepted`` in a baseline.
         entry: its numbers; None when nothing was measured.
+        visits: the rounds of each process, by machine fingerprint.
         problems: why there is less than was asked for.
-        machines: in words, by fingerprint, as far as known.
 
     """
 
     key: TestKey
     outcome: str
     entry: BaselineEntry | None
+    visits: Mapping[str, tuple[Visit, ...]]
     problems: tuple[Problem, ...]
-    machines: Mapping[str, str]
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
@@ -59,37 +59,37 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(project: Project, options: argparse.Namespace) -> Answer:
-    words, shown = _stored(project, options.stored)
+    run = project.run_named(options.stored)
+    words, shown = _of_reference(project, options.stored) if run is None else _of_run(project, run)
     if not options.tests:
-        return Answer(_overview(words, shown))
+        conditions = project.history.run(run).conditions if run is not None else ""
+        below = (f"conditions: {printable(conditions)}",) if conditions else ()
+        return Answer((*_overview(words, shown), *below))
     by_key = {test.key: test for test in shown}
     found = [by_key[test_named(text, words, by_key)] for text in options.tests]
     return Answer(tuple(_blocks([_details(words, test) for test in found])))
 
 
-def _stored(project: Project, text: str) -> tuple[str, list[_Shown]]:
-    """Return what ``text`` is called in messages, and what it holds."""
-    run = project.run_named(text)
-    if run is not None:
-        return f"run {run}", [_of_result(result) for result in project.history.results(run)]
+def _of_run(project: Project, run: int) -> tuple[str, list[_Shown]]:
+    """Return what a run is called in messages, and what it holds."""
+    return f"run {run}", [_of_result(result) for result in project.history.results(run)]
+
+
+def _of_reference(project: Project, text: str) -> tuple[str, list[_Shown]]:
+    """Return what a baseline is called in messages, and what it holds."""
     reference = open_reference(text, project.cache, project.directory)
     entries = ((key, reference.get(key)) for key in reference.tests())
-    return reference.words, [_Shown(key, "accepted", entry, (), _here()) for key, entry in entries]
+    shown = [_Shown(key, "accepted", entry, entry.visits if entry else {}, ()) for key, entry in entries]
+    return reference.words, shown
 
 
 def _of_result(result: TestResult) -> _Shown:
     record = result.record
     if record is None:
-        return _Shown(result.key, result.outcome, None, (), {})
-    machines = {record.environment.fingerprint: record.environment.machine}
-    entry = BaselineEntry.from_record(record)
-    return _Shown(result.key, result.outcome, entry, record.problems, machines)
-
-
-def _here() -> Mapping[str, str]:
-    """Return the only machine that a baseline, which holds no names of machines, can name."""
-    here = current_environment()
-    return {here.fingerprint: here.machine}
+        return _Shown(result.key, result.outcome, None, {}, ())
+    taken = (*((record.visit,) if record.visit else ()), *record.fresh)
+    visits = {record.environment.fingerprint: taken} if taken else {}
+    return _Shown(result.key, result.outcome, BaselineEntry.from_record(record), visits, record.problems)
 
 
 def _overview(words: str, shown: Sequence[_Shown]) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def _overview(words: str, shown: Sequence[_Shown]) -> tuple[str, ...]:
             test.outcome,
             _total(test.entry, REFS),
             _total(test.entry, CALLS),
-            _fastest(test.entry),
+            _fastest(test.visits),
         )
         for test in shown
     ]
@@ -114,9 +114,8 @@ def _total(entry: BaselineEntry | None, metric: Metric) -> str:
     return _ABSENT if subjects is None else str(sum(map(max, subjects.values())))
 
 
-def _fastest(entry: BaselineEntry | None) -> str:
+def _fastest(visits: Mapping[str, tuple[Visit, ...]]) -> str:
     """Return the fastest round: of this machine when it has some, else of all."""
-    visits = entry.visits if entry else {}
     here = visits.get(current_environment().fingerprint)
     walls = _walls(here) if here else [wall for some in visits.values() for wall in _walls(some)]
     return _duration(min(walls)) if walls else _ABSENT
@@ -131,7 +130,7 @@ def _details(words: str, test: _Shown) -> list[str]:
     blocks = [
         [nodeid(test.key), printable(origin)],
         plain_table(_DETAIL_COLUMNS, rows, table_width()) if rows else ["no counts"],
-        [line for place in sorted(entry.visits) for line in _rounds(place, test)],
+        [line for place in sorted(test.visits) for line in _rounds(place, test.visits[place])],
         [f"{problem.kind.value}: {printable(problem.text)}" for problem in test.problems],
     ]
     return list(_blocks(blocks))
@@ -161,15 +160,15 @@ def _range(samples: Samples, unit: Unit) -> str:
     return low if low == high else f"{low}..{high}"
 
 
-def _rounds(fingerprint: str, test: _Shown) -> Iterator[str]:
+def _rounds(fingerprint: str, visits: tuple[Visit, ...]) -> Iterator[str]:
     """Yield the lines about what was timed on one machine."""
-    visits = test.entry.visits[fingerprint] if test.entry else ()
-    yield f"{printable(test.machines.get(fingerprint, 'another machine'))} ({printable(fingerprint)}):"
+    yield f"{printable(fingerprint)} ({counted(len(visits), 'visit')}):"
     yield f"  elapsed: {_spread(_walls(visits), 'round')}"
     yield f"  CPU:     {_spread([one.cpu_ns for visit in visits for one in visit.rounds], 'round')}"
     for name in sorted({name for visit in visits for name in visit.timers}):
-        samples = [ns for visit in visits for ns in visit.timers.get(name, ())]
-        yield f"  {CPU_TIME.name} of {printable(name)}: {_spread(samples, 'sample')}"
+        loops = [one for visit in visits for one in visit.timers.get(name, ())]
+        samples = [one.cpu_ns // one.iterations for one in loops]
+        yield f"  {CPU_TIME.name} of {printable(name)}: {_spread(samples, 'round')}"
 
 
 def _walls(visits: Iterable[Visit]) -> list[int]:

@@ -79,7 +79,7 @@ class GorefFixture:
         """Call ``function`` and return its result; in a timed round call it often enough to be timed.
 
         For functions that are faster than a round can resolve: the number of calls is chosen so that they
-        take at least 1 ms together, and the time of one call is stored under the function's qualified name.
+        take 1 to 3 ms together, and the time of one call is stored under the function's qualified name.
         Outside timed rounds, and when ``--goref`` is off, it is called once.
         """
         region = self._region()

@@ -10,9 +10,11 @@ from pytest_goref.metrics import REFS
 from pytest_goref.model import Exactness, Measurements, Metric, Problem, Round, Samples, Visit
 from pytest_goref.plugin.region import Execution, Iterations, Region
 from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock
+from pytest_goref.profilers.kernels import KERNELS, Kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pytest_goref.profile import ProfileKind, StackProfile
@@ -39,6 +41,8 @@ class Tools:
         memory: records allocations.
         cpu: samples where the time goes.
         clock: read by the rounds.
+        kernels: run before and after each round.
+        lock: keeps other sessions of this machine from timing in its block.
 
     """
 
@@ -48,6 +52,8 @@ class Tools:
     memory: Profiler
     cpu: Profiler
     clock: Clock = SYSTEM_CLOCK
+    kernels: Kernels = KERNELS
+    lock: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
 
 
 class Collected:
@@ -56,11 +62,12 @@ class Collected:
     def __init__(self) -> None:
         self._executions: dict[Metric, list[Mapping[str, int]]] = {}
         self._rounds: list[Round] = []
-        self._timers: dict[str, list[int]] = {}
+        self._timers: dict[str, list[Round]] = {}
         self._profiles: dict[ProfileKind, StackProfile] = {}
         self.capture: Path | None = None
         self.callers: Mapping[str, str] = {}
         self.concurrent = False
+        self._codes: set[str] = set()
         self.problems: list[Problem] = []
 
     def add(self, execution: Execution) -> None:
@@ -69,14 +76,19 @@ class Collected:
             self._executions.setdefault(metric, []).append(by_subject)
         if execution.round is not None:
             self._rounds.append(execution.round)
-            for name, ns in execution.timers.items():
-                self._timers.setdefault(name, []).append(ns)
+            for name, timer in execution.timers.items():
+                self._timers.setdefault(name, []).append(timer)
         for profile in execution.profiles:
-            self._profiles[profile.kind] = profile
+            self.take_profile(profile)
         self.callers = execution.callers or self.callers
         self.concurrent = self.concurrent or execution.concurrent
+        self._codes |= {execution.code} - {""}
         self._take_capture(execution.capture)
         self.note(*execution.problems)
+
+    def take_profile(self, profile: StackProfile) -> None:
+        """Keep the last profile of its kind."""
+        self._profiles[profile.kind] = profile
 
     def _take_capture(self, capture: Path | None) -> None:
         """Keep the last file, and only that."""
@@ -104,6 +116,11 @@ class Collected:
         exact = (by for metric, by in self.measurements().items() if metric.exactness is Exactness.EXACT)
         return any(len(samples) > 1 for by_subject in exact for samples in by_subject.values())
 
+    @property
+    def code(self) -> str:
+        """The fingerprint of the code that ran, "" when it is not known or executions ran other functions."""
+        return next(iter(self._codes)) if len(self._codes) == 1 else ""
+
     def measurements(self) -> Measurements:
         """Return samples by metric and subject; a subject that an execution did not see counts zero there."""
         return {metric: _samples(executions) for metric, executions in self._executions.items()}
@@ -114,7 +131,7 @@ class Collected:
 
     def visit(self) -> Visit | None:
         """Return the rounds, None when there are none."""
-        timers = {name: tuple(ns) for name, ns in self._timers.items()}
+        timers = {name: tuple(taken) for name, taken in self._timers.items()}
         return Visit(tuple(self._rounds), timers) if self._rounds else None
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_goref.errors import GorefError
 from pytest_goref.model import Metric, Problem, ProblemKind, Round
-from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock
+from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock, ClockProfiler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_goref.profile import StackProfile
@@ -23,6 +23,10 @@ _T = TypeVar("_T")
 
 _ENOUGH_NS: Final = 1_000_000
 """An inner loop must take this long: a thousand times what reading the clock costs."""
+_WANTED_NS: Final = 1_500_000
+_TOO_LONG_NS: Final = 3_000_000
+_MOST_GROWTH: Final = 1000
+"""A first call is slower than those after it, so it tells little: the number of calls grows in steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +36,26 @@ class Execution:
     Attributes:
         counted: metric -> subject -> value, of all profilers.
         round: its times, when a clock was on.
-        timers: ns per call of what was given to ``goref.measure``, by name.
+        timers: the loop of each call that was given to ``goref.measure``, by name.
         problems: what could not be measured.
         profiles: where time and memory went, at most one of each kind.
         capture: a file in memray's own format; whoever takes the execution owns it.
         callers: for each subject of ``calls`` the function that called it most.
         concurrent: whether threads or an event loop were seen.
+        code: fingerprint of the code of all project functions that ran, "" where it is not known.
         failure: why the execution failed, "" when it passed.
 
     """
 
     counted: dict[Metric, Mapping[str, int]] = field(default_factory=dict)
     round: Round | None = None
-    timers: dict[str, int] = field(default_factory=dict)
+    timers: dict[str, Round] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     profiles: tuple[StackProfile, ...] = ()
     capture: Path | None = None
     callers: Mapping[str, str] = field(default_factory=dict)
     concurrent: bool = False
+    code: str = ""
     failure: str = ""
 
 
@@ -63,12 +69,13 @@ class Iterations:
         """Return the number of calls for ``name``."""
         return self._by_name.get(name, 1)
 
-    def learn(self, name: str, took_ns: int) -> None:
-        """Note how long the present number of calls took, and raise it when that was too short."""
-        present = self.of(name)
-        if took_ns < _ENOUGH_NS:
-            needed = present * _ENOUGH_NS * 5 // 4 // max(took_ns, 1)
-            self._by_name[name] = max(present * 2, min(needed, present * 100))
+    def learn(self, name: str, taken: Round) -> None:
+        """Note how long some calls took, and change their number when that was too short or too long."""
+        needed = taken.iterations * _WANTED_NS // max(taken.wall_ns, 1)
+        if taken.wall_ns < _ENOUGH_NS:
+            self._by_name[name] = max(taken.iterations * 2, min(needed, taken.iterations * _MOST_GROWTH))
+        elif taken.wall_ns > _TOO_LONG_NS and not taken.preempted:
+            self._by_name[name] = max(needed, 1)
 
 
 class Region:
@@ -90,9 +97,8 @@ class Region:
         self._running: list[Running] = []
         self._observations: list[Observation] = []
         self._problems: list[Problem] = []
-        self._timers: dict[str, int] = {}
+        self._timers: dict[str, Round] = {}
         self._noted: dict[Metric, dict[str, int]] = {}
-        self._extra_wall_ns = self._extra_cpu_ns = 0
         self.entered = False
 
     @property
@@ -132,16 +138,13 @@ class Region:
         if iterations is None:
             return call()
         times = iterations.of(name)
-        cpu_ns, wall_ns = self._clock.cpu_ns(), self._clock.wall_ns()
+        running = ClockProfiler(self._clock).start()
         result = call()
         for _ in range(times - 1):
             result = call()
-        wall_ns, cpu_ns = self._clock.wall_ns() - wall_ns, self._clock.cpu_ns() - cpu_ns
-        iterations.learn(name, wall_ns)
-        # A round stays comparable when a later run needs another number of calls: it counts one call.
-        self._extra_wall_ns += wall_ns - wall_ns // times
-        self._extra_cpu_ns += cpu_ns - cpu_ns // times
-        self._timers[_free_name(name, self._timers)] = cpu_ns // times
+        taken = replace(running.read(), iterations=times)
+        iterations.learn(name, taken)
+        self._timers[_free_name(name, self._timers)] = taken
         return result
 
     def note(self, name: str, figures: Mapping[Metric, int]) -> None:
@@ -164,23 +167,48 @@ class Region:
             capture = observation.capture or capture
         for metric, by_name in self._noted.items():
             counted[metric] = {**counted.get(metric, {}), **by_name}
-        if taken:
-            taken = replace(
-                taken,
-                wall_ns=max(taken.wall_ns - self._extra_wall_ns, 0),
-                cpu_ns=max(taken.cpu_ns - self._extra_cpu_ns, 0),
-            )
         return Execution(
             counted=counted,
-            round=taken,
-            timers=self._timers,
+            round=taken and _of_single_calls(taken, self._timers.values()),
+            timers={name: _beside(taken, timer) for name, timer in self._timers.items()},
             problems=tuple(self._problems),
             profiles=tuple(o.profile for o in self._observations if o.profile is not None),
             capture=capture,
             callers=callers,
             concurrent=any(o.concurrent for o in self._observations),
+            code=next((o.code for o in self._observations if o.code), ""),
             failure=failure,
         )
+
+
+def _of_single_calls(taken: Round, timers: Iterable[Round]) -> Round:
+    """Return ``taken`` as if each timed call had been made once.
+
+    So a round stays comparable when a later run needs another number of calls.
+    """
+    for timer in timers:
+        extra = timer.iterations - 1
+        taken = replace(
+            taken,
+            wall_ns=max(taken.wall_ns - timer.wall_ns * extra // timer.iterations, 0),
+            cpu_ns=max(taken.cpu_ns - timer.cpu_ns * extra // timer.iterations, 0),
+            process_cpu_ns=max(taken.process_cpu_ns - timer.process_cpu_ns * extra // timer.iterations, 0),
+        )
+    return taken
+
+
+def _beside(taken: Round | None, timer: Round) -> Round:
+    """Return ``timer`` with the kernels that ran around its execution."""
+    if taken is None:
+        return timer
+    return replace(
+        taken,
+        wall_ns=timer.wall_ns,
+        cpu_ns=timer.cpu_ns,
+        preempted=timer.preempted,
+        process_cpu_ns=timer.process_cpu_ns,
+        iterations=timer.iterations,
+    )
 
 
 def _free_name(name: str, taken: Container[str]) -> str:

@@ -1,15 +1,18 @@
-"""The clock: wall time, CPU time and involuntary context switches of one execution.
+"""The clock: elapsed time, CPU time and involuntary context switches of one execution, between the kernels.
 
 Clocks are bound at import, so that a test that freezes time cannot freeze ours.
 """
 
 from __future__ import annotations
 
-from time import perf_counter_ns, thread_time_ns
-from typing import Final, Protocol
+from time import perf_counter_ns, process_time_ns, thread_time_ns
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.model import Round
 from pytest_goref.profilers import Observation
+
+if TYPE_CHECKING:
+    from pytest_goref.profilers.kernels import Kernels
 
 try:
     import resource
@@ -27,7 +30,7 @@ else:
 
 
 class Clock(Protocol):
-    """The three readings a round is made of; each is monotonic."""
+    """The readings a round is made of; each is monotonic."""
 
     def wall_ns(self) -> int:
         """Return elapsed nanoseconds."""
@@ -35,6 +38,10 @@ class Clock(Protocol):
 
     def cpu_ns(self) -> int:
         """Return nanoseconds of CPU time of this thread."""
+        ...
+
+    def process_cpu_ns(self) -> int:
+        """Return nanoseconds of CPU time of all threads of this process."""
         ...
 
     def preempted(self) -> int:
@@ -47,6 +54,7 @@ class SystemClock:
 
     wall_ns = staticmethod(perf_counter_ns)
     cpu_ns = staticmethod(thread_time_ns)
+    process_cpu_ns = staticmethod(process_time_ns)
     preempted = staticmethod(_preempted)
 
 
@@ -58,31 +66,60 @@ class ClockProfiler:
 
     Args:
         clock: what to read.
+        kernels: run right before and right after; None when the times will not be compared.
 
     """
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK, kernels: Kernels | None = None) -> None:
         self._clock = clock
+        self._kernels = kernels
 
     def start(self) -> RunningClock:
-        """Read the clocks, the elapsed time last."""
-        return RunningClock(self._clock)
+        """Run the kernels, then read the clocks, the elapsed time last."""
+        return RunningClock(self._clock, self._kernels)
 
 
 class RunningClock:
     """A round that has begun."""
 
-    __slots__ = ("_clock", "_cpu_ns", "_preempted", "_wall_ns")
+    __slots__ = (
+        "_clock",
+        "_compute_ns",
+        "_cpu_ns",
+        "_kernels",
+        "_memory_ns",
+        "_preempted",
+        "_process_cpu_ns",
+        "_wall_ns",
+    )
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, kernels: Kernels | None) -> None:
         self._clock = clock
+        self._kernels = kernels
+        self._memory_ns = kernels.memory_ns() if kernels else 0
+        self._compute_ns = kernels.compute_ns() if kernels else 0
         self._preempted = clock.preempted()
+        self._process_cpu_ns = clock.process_cpu_ns()
         self._cpu_ns = clock.cpu_ns()
         self._wall_ns = clock.wall_ns()
 
     def stop(self) -> Observation:
+        """Return the round as an observation."""
+        return Observation(round=self.read())
+
+    def read(self) -> Round:
         """Return the round; a clock that went backwards counts as standing still."""
         wall_ns = self._clock.wall_ns() - self._wall_ns
         cpu_ns = self._clock.cpu_ns() - self._cpu_ns
+        process_cpu_ns = self._clock.process_cpu_ns() - self._process_cpu_ns
         preempted = self._clock.preempted() - self._preempted
-        return Observation(round=Round(max(wall_ns, 0), max(cpu_ns, 0), max(preempted, 0)))
+        return Round(
+            wall_ns=max(wall_ns, 0),
+            cpu_ns=max(cpu_ns, 0),
+            preempted=max(preempted, 0),
+            process_cpu_ns=max(process_cpu_ns, 0),
+            compute_before_ns=self._compute_ns,
+            compute_after_ns=self._kernels.compute_ns() if self._kernels else 0,
+            memory_before_ns=self._memory_ns,
+            memory_after_ns=self._kernels.memory_ns() if self._kernels else 0,
+        )

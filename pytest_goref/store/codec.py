@@ -7,8 +7,7 @@ Members and metrics that this version does not know are skipped, so that a newer
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING
 
 from pytest_goref.metrics import METRICS
 from pytest_goref.model import (
@@ -20,22 +19,23 @@ from pytest_goref.model import (
     Problem,
     ProblemKind,
     Record,
-    Round,
     Samples,
     TestKey,
     Visit,
 )
-from pytest_goref.store.jsontext import CodecError
+from pytest_goref.store.shapes import MOST, as_list, as_object, check_samples, enum_member, text_member
 from pytest_goref.store.sites import COLUMNS, sites_from_plain, sites_to_plain
+from pytest_goref.store.visit_codec import (
+    is_of_first_version,
+    visit_from_plain,
+    visit_to_plain,
+    visits_from_plain,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
-Where = tuple[str, ...]
-_MOST: Final = 2**63 - 1
-_ONE_TYPE: Final = {int}
-_ROUND_COLUMNS: Final = ("wall_ns", "cpu_ns", "preempted")
-_E = TypeVar("_E", bound=Enum)
+    from pytest_goref.store.shapes import Where
 
 
 def record_to_plain(record: Record) -> dict[str, object]:
@@ -53,13 +53,19 @@ def record_to_plain(record: Record) -> dict[str, object]:
         "measurements": _measurements_to_plain(record.measurements),
     }
     if record.visit is not None:
-        plain["visit"] = _visit_to_plain(record.visit, ("visit",))
+        plain["visit"] = visit_to_plain(record.visit, ("visit",))
     if record.problems:
         plain["problems"] = [
             {"kind": problem.kind.value, "text": problem.text} for problem in record.problems
         ]
     if record.concurrent:
         plain["concurrent"] = True
+    if record.fresh:
+        plain["fresh"] = [
+            visit_to_plain(visit, ("fresh", str(index))) for index, visit in enumerate(record.fresh)
+        ]
+    if record.code:
+        plain["code"] = record.code
     return plain
 
 
@@ -70,19 +76,21 @@ def record_from_plain(obj: object) -> Record:
         CodecError: ``obj`` is not of that shape; the message names the place.
 
     """
-    members = _object(obj, ())
+    members = as_object(obj, ())
     visit = members.get("visit")
     return Record(
-        TestKey(_text_member(members, "path", ()), _text_member(members, "name", ())),
+        TestKey(text_member(members, "path", ()), text_member(members, "name", ())),
         environment_from_plain(members.get("environment"), ("environment",)),
-        _enum_member(Mode, members, "mode", ()),
+        enum_member(Mode, members, "mode", ()),
         _measurements_from_plain(members.get("measurements"), ("measurements",)),
-        None if visit is None else _visit_from_plain(visit, ("visit",)),
+        None if visit is None or is_of_first_version(visit) else visit_from_plain(visit, ("visit",)),
         tuple(
             _problem_from_plain(problem, ("problems", str(index)))
-            for index, problem in enumerate(_list(members.get("problems", []), ("problems",)))
+            for index, problem in enumerate(as_list(members.get("problems", []), ("problems",)))
         ),
         members.get("concurrent") is True,
+        visits_from_plain(members.get("fresh", []), ("fresh",)),
+        text_member(members, "code", ()) if "code" in members else "",
     )
 
 
@@ -104,9 +112,11 @@ def entry_to_plain(entry: BaselineEntry) -> dict[str, object]:
         plain["sites"] = sites
     if entry.platform:
         plain["platform"] = entry.platform
+    if entry.code:
+        plain["code"] = entry.code
     if entry.visits:
         plain["visits"] = {
-            fingerprint: [_visit_to_plain(visit, ("visits", fingerprint)) for visit in visits]
+            fingerprint: [visit_to_plain(visit, ("visits", fingerprint)) for visit in visits]
             for fingerprint, visits in entry.visits.items()
         }
     return plain
@@ -120,24 +130,24 @@ def entry_from_plain(key_path: str, name: str, obj: object) -> BaselineEntry:
 
     """
     where = ("tests", name)
-    members = _object(obj, where)
+    members = as_object(obj, where)
     visits: dict[str, tuple[Visit, ...]] = {}
-    for fingerprint, stored in _object(members.get("visits", {}), (*where, "visits")).items():
-        place = (*where, "visits", fingerprint)
-        visits[fingerprint] = tuple(
-            _visit_from_plain(visit, (*place, str(index))) for index, visit in enumerate(_list(stored, place))
-        )
+    for fingerprint, stored in as_object(members.get("visits", {}), (*where, "visits")).items():
+        read = visits_from_plain(stored, (*where, "visits", fingerprint))
+        if read:
+            visits[fingerprint] = read
     measurements = _measurements_from_plain(members.get("measurements"), (*where, "measurements"))
     if "sites" in members:
         rows_at = (*where, "sites")
-        measurements = {**measurements, **sites_from_plain(_object(members["sites"], rows_at), rows_at)}
+        measurements = {**measurements, **sites_from_plain(as_object(members["sites"], rows_at), rows_at)}
     return BaselineEntry(
         TestKey(key_path, name),
-        _enum_member(Mode, members, "mode", where),
-        _text_member(members, "python", where),
+        enum_member(Mode, members, "mode", where),
+        text_member(members, "python", where),
         measurements,
         visits,
-        _text_member(members, "platform", where) if "platform" in members else "",
+        text_member(members, "platform", where) if "platform" in members else "",
+        text_member(members, "code", where) if "code" in members else "",
     )
 
 
@@ -157,11 +167,11 @@ def environment_from_plain(obj: object, where: Where = ()) -> Environment:
         CodecError: ``obj`` is not of that shape; the message names the place below ``where``.
 
     """
-    members = _object(obj, where)
+    members = as_object(obj, where)
     return Environment(
-        _text_member(members, "python", where),
-        _text_member(members, "machine", where),
-        _text_member(members, "fingerprint", where),
+        text_member(members, "python", where),
+        text_member(members, "machine", where),
+        text_member(members, "fingerprint", where),
     )
 
 
@@ -175,14 +185,14 @@ def _measurements_to_plain(measurements: Measurements) -> dict[str, object]:
 def _samples_to_plain(subjects: Mapping[str, Samples], where: Where) -> dict[str, object]:
     plain: dict[str, object] = {}
     for subject, samples in subjects.items():
-        _check_samples(samples, where, subject)
+        check_samples(samples, where, subject)
         plain[subject] = samples[0] if len(samples) == 1 else list(samples)
     return plain
 
 
 def _measurements_from_plain(obj: object, where: Where) -> Measurements:
     measurements: dict[Metric, dict[str, Samples]] = {}
-    for name, subjects in _object(obj, where).items():
+    for name, subjects in as_object(obj, where).items():
         metric = METRICS.get(name)
         if metric is not None:
             measurements[metric] = _samples_from_plain(subjects, (*where, name))
@@ -191,95 +201,14 @@ def _measurements_from_plain(obj: object, where: Where) -> Measurements:
 
 def _samples_from_plain(obj: object, where: Where) -> dict[str, Samples]:
     samples: dict[str, Samples] = {}
-    for subject, stored in _object(obj, where).items():
+    for subject, stored in as_object(obj, where).items():
         values = tuple(stored) if isinstance(stored, list) else (stored,)
-        if type(stored) is not int or not 0 <= stored <= _MOST:  # most are that: 40 calls to check per test
-            _check_samples(values, where, subject)
+        if type(stored) is not int or not 0 <= stored <= MOST:  # most are that: 40 calls to check per test
+            check_samples(values, where, subject)
         samples[subject] = values
     return samples
 
 
-def _check_samples(values: Sequence[int], where: Where, subject: str) -> None:
-    """Refuse ``values`` unless they are, as claimed, whole numbers: at least one, of 63 bits at most."""
-    if not values:
-        raise CodecError((*where, subject), "expected at least one number")
-    if set(map(type, values)) != _ONE_TYPE:  # by type: True is an int too
-        raise CodecError((*where, subject), "expected a whole number or a list of them")
-    if min(values) < 0 or max(values) > _MOST:
-        raise CodecError((*where, subject), f"expected numbers from 0 to {_MOST}")
-
-
-def _visit_to_plain(visit: Visit, where: Where) -> dict[str, object]:
-    columns = (
-        [taken.wall_ns for taken in visit.rounds],
-        [taken.cpu_ns for taken in visit.rounds],
-        [taken.preempted for taken in visit.rounds],
-    )
-    plain: dict[str, object] = {}
-    for name, column in zip(_ROUND_COLUMNS, columns, strict=True):
-        _check_samples(column, where, name)
-        plain[name] = column
-    if visit.timers:
-        for name, samples in visit.timers.items():
-            _check_samples(samples, (*where, "timers"), name)
-        plain["timers"] = {name: list(samples) for name, samples in visit.timers.items()}
-    return plain
-
-
-def _visit_from_plain(obj: object, where: Where) -> Visit:
-    members = _object(obj, where)
-    wall_ns, cpu_ns, preempted = (_column(members, name, where) for name in _ROUND_COLUMNS)
-    if not len(wall_ns) == len(cpu_ns) == len(preempted):
-        raise CodecError(where, f"expected {', '.join(_ROUND_COLUMNS)} to be of one length")
-    timers = members.get("timers")
-    return Visit(
-        tuple(map(Round, wall_ns, cpu_ns, preempted)),
-        {} if timers is None else _samples_from_plain(timers, (*where, "timers")),
-    )
-
-
-def _column(members: Mapping[str, Any], name: str, where: Where) -> list[int]:
-    column = _list(members.get(name), (*where, name))
-    _check_samples(column, where, name)
-    return column
-
-
 def _problem_from_plain(obj: object, where: Where) -> Problem:
-    members = _object(obj, where)
-    return Problem(_enum_member(ProblemKind, members, "kind", where), _text_member(members, "text", where))
-
-
-def _object(value: object, where: Where) -> dict[str, Any]:
-    """Return ``value``, which is an object; of what, the caller still checks."""
-    if not isinstance(value, dict):
-        raise CodecError(where, "expected an object")
-    for name in value:
-        if not isinstance(name, str):
-            raise CodecError(where, "expected the names of members to be text")
-    return value
-
-
-def _list(value: object, where: Where) -> list[Any]:
-    """Return ``value``, which is a list; of what, the caller still checks."""
-    if not isinstance(value, list):
-        raise CodecError(where, "expected a list")
-    return value
-
-
-def _text_member(members: Mapping[str, Any], name: str, where: Where) -> str:
-    value = members.get(name)
-    if not isinstance(value, str):
-        raise CodecError((*where, name), "expected text")
-    return value
-
-
-def _enum_member(kind: type[_E], members: Mapping[str, Any], name: str, where: Where) -> _E:
-    value = _text_member(members, name, where)
-    try:
-        return kind(value)
-    except ValueError:
-        raise CodecError((*where, name), f"expected {_either(item.value for item in kind)}") from None
-
-
-def _either(words: Iterable[str]) -> str:
-    return " or ".join(f'"{word}"' for word in words)
+    members = as_object(obj, where)
+    return Problem(enum_member(ProblemKind, members, "kind", where), text_member(members, "text", where))

@@ -11,6 +11,8 @@ from pytest_goref.errors import GorefError
 
 _SHOWN_CHARACTERS: Final = 80
 _ROW: Final = re.compile(r"\[\n *(-?\d+|null),\n *(-?\d+|null),\n *(-?\d+|null)\n *\]")
+_LONG_ROW: Final = re.compile(r"(?<=[,\[]\n)( *)\[((?:\n *-?\d+,)*\n *-?\d+)\n *\]")
+_LINE_BREAK: Final = re.compile(r"\n *")
 
 
 class CodecError(GorefError, ValueError):
@@ -56,8 +58,9 @@ def parse_json(data: bytes) -> object:
 def render_json(value: object) -> bytes:
     r"""Return ``value`` as the text that is stored: members sorted, a line per number, a newline at the end.
 
-    Three numbers in a list are a row, in one line: rows are many, and change together. The text is in
-    UTF-8; a lone surrogate (from a file name that is not UTF-8) is its JSON escape, ``\udc80``.
+    Three numbers in a list, and numbers in a list of lists, are a row, in one line: rows are many, and change
+    together. The text is in UTF-8; a lone surrogate (from a file name that is not UTF-8) is its JSON escape,
+    ``\udc80``.
 
     Raises:
         CodecError: ``value`` nests too deeply.
@@ -68,7 +71,12 @@ def render_json(value: object) -> bytes:
     except RecursionError:
         raise CodecError((), "nested too deeply") from None
     text = _ROW.sub(r"[\1, \2, \3]", text)  # never inside of text, where a line break is escaped
+    text = _LONG_ROW.sub(_in_one_line, text)
     return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
+def _in_one_line(row: re.Match[str]) -> str:
+    return f"{row[1]}[{_LINE_BREAK.sub(' ', row[2]).strip()}]"
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,10 +98,10 @@ def test_all_measurements_of_a_test_largest_first(project: CliCache) -> None:
         "calls        shop.py:f  4..6",
         "leaked_refs             0",
         "",
-        "x86_64 Linux, Example CPU (2 CPUs) (0123456789ab):",
+        "Example CPU, 2 CPUs (1 visit):",
         "  elapsed: fastest 1.00 ms, median 2.50 ms, 4 rounds",
         "  CPU:     fastest 900 us, median 900 us, 4 rounds",
-        "  cpu_time of p\\n: fastest 10 ns, median 20 ns, 3 samples",
+        "  cpu_time of p\\n: fastest 10 ns, median 20 ns, 3 rounds",
         "",
         "once: it uses the benchmark\\nfixture",
         "skipped: calls were not\\x1b measured",
@@ -112,9 +113,32 @@ def test_the_rounds_of_each_machine_of_a_baseline(project: CliCache) -> None:
     project.save("main", BaselineEntry(key("a.py::t"), Mode.COLD, "cpython-3.12", {}, visits))
     lines = project.goref("show", "main", "a.py::t").lines
     assert lines[:4] == ["a.py::t", "baseline main, accepted, executed once, cpython-3.12", "", "no counts"]
-    assert "another machine (ffff):" in lines
-    here = lines.index(f"{HERE.machine} ({HERE.fingerprint}):")
+    assert "ffff (1 visit):" in lines
+    here = lines.index(f"{HERE.fingerprint} (2 visits):")
     assert lines[here + 1] == "  elapsed: fastest 1.00 us, median 2.00 us, 2 rounds"
+
+
+def test_the_conditions_of_a_run_are_told(project: CliCache) -> None:
+    project.run(passed(record("a.py::t")), conditions="turbo is on\n")
+    project.run(passed(record("a.py::t")))
+    assert project.goref("show", "run:1").lines[-2:] == [
+        "run 1: 1 test, 1 with numbers",
+        "conditions: turbo is on\\n",
+    ]
+    assert project.goref("show", "run:2").lines[-1] == "run 2: 1 test, 1 with numbers"
+
+
+def test_the_rounds_of_fresh_processes_are_shown_too(project: CliCache) -> None:
+    made = replace(record("a.py::t", timed=visit(3_000)), fresh=(visit(2_000), visit(1_000)))
+    project.run(passed(made), passed(record("a.py::u")))
+    lines = project.goref("show", "last", "a.py::t").lines
+    assert lines[-3:] == [
+        "Example CPU, 2 CPUs (3 visits):",
+        "  elapsed: fastest 1.00 us, median 2.00 us, 3 rounds",
+        "  CPU:     fastest 1.00 us, median 2.00 us, 3 rounds",
+    ]
+    assert project.goref("show", "last").lines[2].split(maxsplit=4)[-1] == "1.00 us"
+    assert not any("visit" in line for line in project.goref("show", "last", "a.py::u").lines)
 
 
 def test_a_test_without_numbers(project: CliCache) -> None:

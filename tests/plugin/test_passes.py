@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,25 @@ class FakeClock:
     def cpu_ns(self) -> int:
         return self.now_ns
 
+    process_cpu_ns = cpu_ns
+
     def preempted(self) -> int:
         return 0
+
+
+@dataclass
+class FakeKernels:
+    """Notes when they run."""
+
+    ran: list[str] = field(default_factory=list)
+
+    def compute_ns(self) -> int:
+        self.ran.append("compute")
+        return len(self.ran)
+
+    def memory_ns(self) -> int:
+        self.ran.append("memory")
+        return len(self.ran)
 
 
 @dataclass
@@ -73,6 +90,7 @@ class FakeTest:
     fails: Callable[[int, bool], bool] = lambda _number, _counting: False
     calls: FakeCalls = field(default_factory=FakeCalls)
     clock: FakeClock = field(default_factory=FakeClock)
+    kernels: FakeKernels = field(default_factory=FakeKernels)
     tracker: Tracker = field(default_factory=Tracker)
     executions: int = 0
 
@@ -91,7 +109,15 @@ class FakeTest:
     ) -> PassContext:
         refs = RefsProfiler(self.tracker)
         leaks = LeaksProfiler(refs, Places(Path.cwd()))
-        tools = Tools(refs, leaks, self.calls, memory=self.calls, cpu=self.calls, clock=self.clock)
+        tools = Tools(
+            refs,
+            leaks,
+            self.calls,
+            memory=self.calls,
+            cpu=self.calls,
+            clock=self.clock,
+            kernels=self.kernels,
+        )
         return PassContext(self.execute, tools, Collected(), self.takes_ns, rounds, count_refs, timed)
 
 
@@ -115,6 +141,35 @@ def test_how_many_rounds_are_taken(takes_ns: int, rounds: int, executions: int) 
     assert visit is not None
     assert [taken.wall_ns for taken in visit.rounds] == [takes_ns] * rounds
     assert test.executions == executions
+
+
+@pytest.mark.parametrize("takes_ns", [1_000, 2 * SECOND_NS])
+def test_warm_kernels_run_around_every_round(takes_ns: int) -> None:
+    test = FakeTest(takes_ns)
+    warm_up = ["memory", "compute"] * 2
+    around = ["memory", "compute", "test", "compute", "memory"]
+
+    def execute(region: Region) -> Execution:
+        with region:
+            test.kernels.ran.append("test")
+        return region.execution()
+
+    context = replace(test.context(rounds=1), execute=execute)
+    time_pass(context)
+    executions = 3 if takes_ns < SECOND_NS else 1
+    assert test.kernels.ran == warm_up + around * executions
+    visit = context.collected.visit()
+    assert visit is not None
+    (taken,) = visit.rounds
+    last = len(test.kernels.ran)
+    assert (taken.memory_before_ns, taken.memory_after_ns) == (last - 4, last)
+    assert (taken.compute_before_ns, taken.compute_after_ns) == (last - 3, last - 1)
+
+
+def test_counting_runs_no_kernels() -> None:
+    test = FakeTest()
+    counts_pass(test.context())
+    assert test.kernels.ran == []
 
 
 @pytest.mark.parametrize(("takes_ns", "executions"), [(1_000, 32), (60_000_000, 32), (10_100_000_000, 30)])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,8 +27,24 @@ class FakeClock:
     def cpu_ns(self) -> int:
         return self.now_ns // 2
 
+    def process_cpu_ns(self) -> int:
+        return self.now_ns * 3
+
     def preempted(self) -> int:
         return 0
+
+
+class FakeKernels:
+    """Takes longer each time."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def compute_ns(self) -> int:
+        self.now_ns += 1
+        return self.now_ns
+
+    memory_ns = compute_ns
 
 
 @dataclass
@@ -107,7 +123,12 @@ def test_a_region_that_was_never_entered_has_seen_nothing() -> None:
 
 
 def _timed(clock: FakeClock, iterations: Iterations | None) -> Region:
-    return Region((ClockProfiler(clock),), iterations, clock)
+    return Region((ClockProfiler(clock, FakeKernels()),), iterations, clock)
+
+
+def _loop(wall_ns: int, iterations: int = 1, preempted: int = 0) -> Round:
+    """Return the round of a loop by the clock."""
+    return Round(wall_ns, wall_ns // 2, preempted, wall_ns * 3, iterations=iterations)
 
 
 def _takes(clock: FakeClock, ns: int) -> Callable[[], int]:
@@ -130,25 +151,42 @@ def test_without_rounds_a_loop_calls_once() -> None:
 def test_a_loop_counts_as_one_call_in_its_round() -> None:
     clock = FakeClock()
     iterations = Iterations()
-    iterations.learn("f", 20_000)
+    iterations.learn("f", _loop(20_000))
+    assert iterations.of("f") == 75
     region = _timed(clock, iterations)
     with region:
         clock.now_ns += 4000
         region.loop("f", _takes(clock, 20_000))
-    assert clock.now_ns == 4000 + iterations.of("f") * 20_000 > 100_000
+    assert clock.now_ns == 4000 + 75 * 20_000
     execution = region.execution()
-    assert execution.timers == {"f": 10_000}
-    assert execution.round == Round(24_000, 12_000, 0)
+    # The kernels of a loop are those of the round that it is in: memory, compute, round, compute, memory.
+    kernels = {"memory_before_ns": 1, "compute_before_ns": 2, "compute_after_ns": 3, "memory_after_ns": 4}
+    assert execution.timers == {"f": replace(_loop(1_500_000, 75), **kernels)}
+    assert execution.round == replace(_loop(24_000), **kernels)
     assert region.timed
+
+
+def test_a_loop_without_a_clock_around_it_has_no_kernels() -> None:
+    clock = FakeClock()
+    region = Region((), Iterations(), clock)
+    with region:
+        region.loop("f", _takes(clock, 2_000_000))
+    assert region.execution().timers == {"f": _loop(2_000_000)}
+    assert region.execution().round is None
 
 
 def test_a_name_that_is_timed_again_is_numbered() -> None:
     clock = FakeClock()
     region = _timed(clock, Iterations())
     with region:
-        for ns in (2_000_000, 4_000_000, 6_000_000):
+        for ns in (2_000_000, 2_400_000, 2_600_000):
             region.loop("f", _takes(clock, ns))
-    assert region.execution().timers == {"f": 1_000_000, "f #2": 2_000_000, "f #3": 3_000_000}
+    timers = region.execution().timers
+    assert {name: taken.wall_ns for name, taken in timers.items()} == {
+        "f": 2_000_000,
+        "f #2": 2_400_000,
+        "f #3": 2_600_000,
+    }
 
 
 def test_an_error_in_a_loop_is_raised_and_not_timed() -> None:
@@ -168,14 +206,15 @@ def test_an_error_in_a_loop_is_raised_and_not_timed() -> None:
     [
         (1_000_000, 1),  # long enough
         (999_999, 2),  # nearly: at least twice as many
-        (100_000, 12),  # a quarter more than is needed
-        (1_000, 100),  # a first call is slow: at most a hundred times as many
-        (0, 100),  # the clock did not move
+        (100_000, 15),
+        (1_000, 1000),  # a first call is slow: at most a thousand times as many
+        (0, 1000),  # the clock did not move
+        (9_000_000, 1),  # too long, but fewer than one is none
     ],
 )
 def test_how_many_calls_are_enough(took_ns: int, times: int) -> None:
     iterations = Iterations()
-    iterations.learn("f", took_ns)
+    iterations.learn("f", _loop(took_ns))
     assert iterations.of("f") == times
     assert iterations.of("g") == 1
 
@@ -184,6 +223,18 @@ def test_calls_grow_until_they_are_enough() -> None:
     iterations = Iterations()
     learned = []
     for _ in range(4):
-        iterations.learn("f", iterations.of("f") * 50)  # 50 ns each
+        present = iterations.of("f")
+        iterations.learn("f", _loop(present * 50, present))  # 50 ns each
         learned.append(iterations.of("f"))
-    assert learned == [100, 10_000, 25_000, 25_000]
+    assert learned == [1000, 30_000, 30_000, 30_000]
+
+
+def test_calls_that_take_too_long_become_fewer() -> None:
+    iterations = Iterations()
+    iterations.learn("f", _loop(1000))  # the first call did less than those after it
+    iterations.learn("f", _loop(30_000_000, 1000, preempted=2))  # not because of the calls alone
+    assert iterations.of("f") == 1000
+    iterations.learn("f", _loop(30_000_000, 1000))
+    assert iterations.of("f") == 50
+    iterations.learn("f", _loop(3_000_000, 50))
+    assert iterations.of("f") == 50

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_goref.model import Round
 from pytest_goref.profilers.clock import SYSTEM_CLOCK, ClockProfiler
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-class SteppingClock:
-    """A clock whose readings are given in advance, each in the order asked for."""
 
-    def __init__(self, wall_ns: list[int], cpu_ns: list[int], preempted: list[int]) -> None:
-        self.readings = {"wall": iter(wall_ns), "cpu": iter(cpu_ns), "preempted": iter(preempted)}
+class Stepping:
+    """A clock and its kernels, whose readings are given in advance, each in the order asked for."""
+
+    def __init__(self, *readings: tuple[int, int, int, int], kernels: Iterable[int] = ()) -> None:
+        names = ("wall", "cpu", "process", "preempted")
+        self.readings = {name: [reading[at] for reading in readings] for at, name in enumerate(names)}
+        self.kernels = iter(kernels)
         self.asked: list[str] = []
 
     def _read(self, name: str) -> int:
         self.asked.append(name)
-        return next(self.readings[name])
+        return self.readings[name].pop(0)
 
     def wall_ns(self) -> int:
         return self._read("wall")
@@ -21,30 +28,61 @@ class SteppingClock:
     def cpu_ns(self) -> int:
         return self._read("cpu")
 
+    def process_cpu_ns(self) -> int:
+        return self._read("process")
+
     def preempted(self) -> int:
         return self._read("preempted")
 
+    def compute_ns(self) -> int:
+        self.asked.append("compute")
+        return next(self.kernels)
+
+    def memory_ns(self) -> int:
+        self.asked.append("memory")
+        return next(self.kernels)
+
 
 def test_a_round_is_the_difference_of_two_readings() -> None:
-    clock = SteppingClock([100, 350], [10, 90], [3, 5])
-    assert ClockProfiler(clock).start().stop().round == Round(wall_ns=250, cpu_ns=80, preempted=2)
+    clock = Stepping((100, 10, 20, 3), (350, 90, 200, 5))
+    assert ClockProfiler(clock).start().stop().round == Round(
+        wall_ns=250, cpu_ns=80, preempted=2, process_cpu_ns=180
+    )
 
 
 def test_the_elapsed_time_is_read_last_and_first_again() -> None:
-    clock = SteppingClock([0, 1], [0, 1], [0, 1])
+    clock = Stepping((0, 0, 0, 0), (1, 1, 1, 1))
     ClockProfiler(clock).start().stop()
-    assert clock.asked == ["preempted", "cpu", "wall", "wall", "cpu", "preempted"]
+    before = ["preempted", "process", "cpu", "wall"]
+    assert clock.asked == [*before, *reversed(before)]
+
+
+def test_kernels_run_around_the_round_as_a_palindrome() -> None:
+    clock = Stepping((0, 0, 0, 0), (9, 8, 7, 0), kernels=(11, 12, 13, 14))
+    taken = ClockProfiler(clock, clock).start().stop().round
+    before = ["memory", "compute", "preempted", "process", "cpu", "wall"]
+    assert clock.asked == [*before, *reversed(before)]
+    assert taken == Round(
+        9,
+        8,
+        0,
+        7,
+        memory_before_ns=11,
+        compute_before_ns=12,
+        compute_after_ns=13,
+        memory_after_ns=14,
+    )
 
 
 def test_a_clock_that_goes_backwards_stands_still() -> None:
-    clock = SteppingClock([100, 50], [10, 9], [3, 2])
+    clock = Stepping((100, 10, 10, 3), (50, 9, 9, 2))
     assert ClockProfiler(clock).start().stop().round == Round(0, 0, 0)
 
 
 def test_the_system_clock_goes_forward() -> None:
     running = ClockProfiler().start()
     sum(range(1000))
-    taken = running.stop().round
-    assert taken is not None
+    taken = running.read()
     assert taken.wall_ns > 0
     assert SYSTEM_CLOCK.preempted() >= 0
+    assert SYSTEM_CLOCK.process_cpu_ns() > 0

@@ -40,7 +40,7 @@ def record_of(key: TestKey = KEY, refs: int = 3, calls: int = 2) -> Record:
     called = {f"shop/orders.py:Order.method_{number}": (number,) for number in range(calls)}
     measurements = {REFS: {"db.query": (refs,)}, CALLS: called, LEAKED_REFS: {}}
     visit = Visit(tuple(Round(1000 + number, 900 + number, number % 2) for number in range(3)))
-    return Record(key, ENVIRONMENT, Mode.WARM, measurements, visit)
+    return Record(key, ENVIRONMENT, Mode.WARM, measurements, visit, fresh=(visit,), code="c0de")
 
 
 def entry_of(key: TestKey = KEY, refs: int = 3) -> BaselineEntry:
@@ -68,8 +68,10 @@ texts: Final = st.text(st.characters(exclude_categories=()), max_size=30).filter
 samples: Final = st.lists(numbers, min_size=1, max_size=5).map(tuple)
 subjects: Final = st.dictionaries(texts, samples, max_size=4)
 measurements: Final = st.dictionaries(st.sampled_from(list(METRICS.values())), subjects)
-rounds: Final = st.builds(Round, numbers, numbers, numbers)
-visits: Final = st.builds(Visit, st.lists(rounds, min_size=1, max_size=4).map(tuple), subjects)
+rounds: Final = st.builds(Round, *[numbers] * 8, st.integers(1, MOST))
+some_rounds: Final = st.lists(rounds, min_size=1, max_size=4).map(tuple)
+visits: Final = st.builds(Visit, some_rounds, st.dictionaries(texts, some_rounds, max_size=3))
+some_visits: Final = st.lists(visits, max_size=3).map(tuple)
 keys: Final = st.builds(TestKey, texts, texts)
 environments: Final = st.builds(Environment, texts, texts, texts)
 problems: Final = st.builds(Problem, st.sampled_from(ProblemKind), texts)
@@ -81,6 +83,9 @@ records: Final = st.builds(
     measurements,
     st.none() | visits,
     st.lists(problems, max_size=2).map(tuple),
+    st.booleans(),
+    some_visits,
+    texts,
 )
 entries: Final = st.builds(
     BaselineEntry,
@@ -88,7 +93,9 @@ entries: Final = st.builds(
     st.sampled_from(Mode),
     texts,
     measurements,
-    st.dictionaries(texts, st.lists(visits, max_size=3).map(tuple), max_size=3),
+    st.dictionaries(texts, some_visits.filter(bool), max_size=3),
+    texts,
+    texts,
 )
 json_values: Final = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,

@@ -102,7 +102,7 @@ def test_what_is_saved_is_found(baselines: Baselines) -> None:
 
 
 def test_a_file_is_readable_and_says_nothing_about_when_or_where(baselines: Baselines) -> None:
-    (file,) = baselines.save("main", changes(replace(entry_of(), visits={}))).files
+    (file,) = baselines.save("main", changes(replace(entry_of(), visits={}, code=""))).files
     assert file.name.startswith("tests_test_orders.py-")
     assert (
         file.read_text(encoding="utf-8")

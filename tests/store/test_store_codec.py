@@ -79,25 +79,38 @@ def test_an_environment_survives() -> None:
 
 
 def test_the_plain_form_is_this() -> None:
-    visit = Visit((Round(11, 10, 0), Round(13, 12, 1)), {"sort": (5, 6)})
-    record = Record(
-        KEY, Environment("p", "m", "f"), Mode.COLD, {REFS: {"a": (1,), "b": (2, 3)}, CALLS: {}}, visit
+    fresh = Visit(
+        (Round(11, 10, 0, 9, 8, 7, 6, 5), Round(13, 12, 1)), {"sort": (Round(5, 4, 0, iterations=3),)}
     )
+    record = Record(
+        KEY,
+        Environment("p", "m", "f"),
+        Mode.COLD,
+        {REFS: {"a": (1,), "b": (2, 3)}, CALLS: {}},
+        Visit((Round(2, 1, 0),)),
+        fresh=(fresh,),
+        code="c0de",
+    )
+    plain_fresh = {
+        "rounds": [[11, 10, 0, 9, 8, 7, 6, 5, 1], [13, 12, 1, 0, 0, 0, 0, 0, 1]],
+        "timers": {"sort": [[5, 4, 0, 0, 0, 0, 0, 0, 3]]},
+    }
     assert record_to_plain(record) == {
         "path": "tests/test_orders.py",
         "name": "test_total[1]",
         "environment": {"python": "p", "machine": "m", "fingerprint": "f"},
         "mode": "cold",
         "measurements": {"refs": {"a": 1, "b": [2, 3]}, "calls": {}},
-        "visit": {"wall_ns": [11, 13], "cpu_ns": [10, 12], "preempted": [0, 1], "timers": {"sort": [5, 6]}},
+        "visit": {"rounds": [[2, 1, 0, 0, 0, 0, 0, 0, 1]]},
+        "fresh": [plain_fresh],
+        "code": "c0de",
     }
     assert entry_to_plain(BaselineEntry.from_record(record)) == {
         "mode": "cold",
         "python": "p",
         "measurements": {"refs": {"a": 1, "b": [2, 3]}, "calls": {}},
-        "visits": {
-            "f": [{"wall_ns": [11, 13], "cpu_ns": [10, 12], "preempted": [0, 1], "timers": {"sort": [5, 6]}}]
-        },
+        "visits": {"f": [plain_fresh]},
+        "code": "c0de",
     }
 
 
@@ -173,9 +186,18 @@ def test_a_row_that_could_not_be_read_again_is_not_written() -> None:
 
 
 def test_what_is_empty_is_left_out() -> None:
-    assert "problems" not in record_to_plain(record_of())
-    assert "visit" not in record_to_plain(replace(record_of(), visit=None))
-    assert "visits" not in entry_to_plain(replace(entry_of(), visits={}))
+    assert record_to_plain(replace(record_of(), visit=None, fresh=(), code="")).keys() == {
+        "path",
+        "name",
+        "environment",
+        "mode",
+        "measurements",
+    }
+    assert entry_to_plain(replace(entry_of(), visits={}, code="")).keys() == {
+        "mode",
+        "python",
+        "measurements",
+    }
     plain: Any = record_to_plain(record_of())
     assert "timers" not in plain["visit"]
 
@@ -184,6 +206,8 @@ def test_what_a_newer_version_adds_is_skipped() -> None:
     plain: Any = copy.deepcopy(PLAIN_ENTRY)
     plain["mood"] = {"any": ["thing", 1.5, None]}
     plain["measurements"]["energy"] = {"unknown": "shape"}
+    plain["visits"]["abc"][0]["rounds"][0] += [7, 7]
+    plain["visits"]["abc"][0]["mood"] = "fine"
     assert entry_from_plain(KEY.path, KEY.name, plain) == entry_of()
 
 
@@ -244,11 +268,19 @@ def test_only_whole_numbers_of_63_bits_are_samples(number: object) -> None:
             "measurements.refs.db.query: expected at least one number",
         ),
         (("visit",), 1, "visit: expected an object"),
-        (("visit", "wall_ns"), 1, "visit.wall_ns: expected a list"),
-        (("visit", "wall_ns"), [], "visit.wall_ns: expected at least one number"),
-        (("visit", "wall_ns"), [1], "visit: expected wall_ns, cpu_ns, preempted to be of one length"),
-        (("visit", "cpu_ns", 0), -1, f"visit.cpu_ns: expected numbers from 0 to {MOST}"),
-        (("visit", "timers"), {"sort": "x"}, "visit.timers.sort: expected a whole number or a list of them"),
+        (("visit", "rounds"), 1, "visit.rounds: expected a list"),
+        (("visit", "rounds"), [], "visit.rounds: expected at least one round"),
+        (("visit", "rounds", 1), 1, "visit.rounds.1: expected a list"),
+        (("visit", "rounds", 1), [1] * 8, "visit.rounds.1: expected 9 numbers"),
+        (("visit", "rounds", 0, 1), -1, f"visit.rounds.0: expected numbers from 0 to {MOST}"),
+        (("visit", "rounds", 0, 1), "1", "visit.rounds.0: expected a whole number or a list of them"),
+        (("visit", "rounds", 0, 8), 0, "visit.rounds.0: expected at least one iteration"),
+        (("visit", "timers"), [], "visit.timers: expected an object"),
+        (("visit", "timers"), {"sort": "x"}, "visit.timers.sort: expected a list"),
+        (("fresh",), {}, "fresh: expected a list"),
+        (("fresh", 0), [], "fresh.0: expected an object"),
+        (("fresh", 0, "rounds", 2), None, "fresh.0.rounds.2: expected a list"),
+        (("code",), None, "code: expected text"),
         (("problems",), {}, "problems: expected a list"),
         (("problems", 0), "x", "problems.0: expected an object"),
         (("problems", 0, "kind"), "bad", 'expected "not-repeatable" or "skipped" or "once"'),
@@ -287,12 +319,21 @@ def test_names_that_are_no_text_are_refused(names: dict[Any, int]) -> None:
 def test_what_could_not_be_read_again_is_not_written(number: Any) -> None:
     with pytest.raises(CodecError, match=r"^measurements\.refs\.db\.query: expected "):
         record_to_plain(record_of(refs=number))
-    with pytest.raises(CodecError, match=r"^visit\.cpu_ns: expected "):
-        record_to_plain(replace(record_of(), visit=Visit((Round(1, number, 0),))))
-    with pytest.raises(CodecError, match=r"^visits\.abc\.timers\.sort: expected "):
-        entry_to_plain(replace(entry_of(), visits={"abc": (Visit((Round(1, 1, 0),), {"sort": (number,)}),)}))
+    good, bad = Round(1, 1, 0), Round(1, 1, 0, number)
+    with pytest.raises(CodecError, match=r"^visit\.rounds\.1: expected "):
+        record_to_plain(replace(record_of(), visit=Visit((good, bad))))
+    with pytest.raises(CodecError, match=r"^fresh\.0\.rounds\.0: expected "):
+        record_to_plain(replace(record_of(), fresh=(Visit((bad,)),)))
+    with pytest.raises(CodecError, match=r"^visits\.abc\.timers\.sort\.0: expected "):
+        entry_to_plain(replace(entry_of(), visits={"abc": (Visit((good,), {"sort": (bad,)}),)}))
 
 
-def test_a_visit_without_rounds_is_not_written() -> None:
-    with pytest.raises(CodecError, match=r"^visit\.wall_ns: expected at least one number$"):
-        record_to_plain(replace(record_of(), visit=Visit(())))
+@pytest.mark.parametrize("visit", [Visit(()), Visit((Round(1, 1, 0),), {"sort": ()})])
+def test_a_visit_without_rounds_is_not_written(visit: Visit) -> None:
+    with pytest.raises(CodecError, match=r"expected at least one round$"):
+        record_to_plain(replace(record_of(), visit=visit))
+
+
+def test_a_round_of_no_iterations_is_not_written() -> None:
+    with pytest.raises(CodecError, match=r"^visit\.rounds\.0: expected at least one iteration$"):
+        record_to_plain(replace(record_of(), visit=Visit((Round(1, 1, 0, iterations=0),))))

@@ -164,10 +164,42 @@ def test_a_new_database_is_what_the_schema_says(history: History, path: Path) ->
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("user_version", "journal_mode", "auto_vacuum")
         ]
-        assert pragmas == [1, "wal", 2]
+        assert pragmas == [2, "wal", 2]
         tables = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table'").fetchall()
     assert len(tables) == 3
     assert all(sql in SCHEMA for (sql,) in tables)
+
+
+def test_the_conditions_of_a_run_are_kept(history: History) -> None:
+    history.append(replace(RUN, conditions="turbo is on"), [])
+    assert history.run(1).conditions == "turbo is on"
+
+
+def _make_first_version(path: Path) -> None:
+    with connected(path) as connection:
+        connection.execute("ALTER TABLE run DROP COLUMN conditions")
+        connection.execute("PRAGMA user_version = 1")
+
+
+def test_a_history_of_the_first_version_is_read_and_left_as_it_is(history: History, path: Path) -> None:
+    history.append(replace(RUN, conditions="turbo is on"), passed(record_of()))
+    _make_first_version(path)
+    before = path.read_bytes()
+    assert history.runs() == [replace(RUN, id=1)]
+    assert list(history.records(1)) == [record_of()]
+    assert history.passed_run(1, KEY) == 1
+    assert path.read_bytes() == before
+
+
+def test_a_history_of_the_first_version_goes_on(history: History, path: Path) -> None:
+    history.append(RUN, passed(record_of()))
+    _make_first_version(path)
+    second = replace(RUN, conditions="turbo is on")
+    assert history.append(second, []) == 2
+    assert history.runs() == [replace(second, id=2), replace(RUN, id=1)]
+    assert list(history.records(1)) == [record_of()]
+    with connected(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 def test_a_run_without_records_is_not_a_run_that_is_not_there(history: History) -> None:

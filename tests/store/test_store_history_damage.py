@@ -142,10 +142,10 @@ def test_an_empty_file_is_a_history_that_begins(path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_and_not_touched(history: History, path: Path) -> None:
-    execute(path, "PRAGMA user_version = 2")
+    execute(path, "PRAGMA user_version = 3")
     before = path.read_bytes()
     check_unreadable(
-        history, f"{path}: written by a newer pytest-goref (version 2; this one reads up to 1): upgrade"
+        history, f"{path}: written by a newer pytest-goref (version 3; this one reads up to 2): upgrade"
     )
     with pytest.raises(HistoryError, match="written by a newer"):
         history.append(RUN, [])

@@ -50,6 +50,61 @@ def test_three_numbers_are_a_row() -> None:
     ]
 
 
+def test_a_list_of_lists_of_numbers_is_a_table() -> None:
+    value = {
+        "rounds": [[11, 10, 0, 9], [-1, 2]],
+        "one": [[1]],
+        "mixed": [[1, 2, 3, 4], [], ["1", 2], [[5, 6], 7], {"a": [8, 9]}, [1, True], [10, 11]],
+        "[\n  1,\n  2\n ]": ["[\n 1,\n 2\n]"],
+    }
+    assert render_json(value).decode().splitlines() == [
+        "{",
+        ' "[\\n  1,\\n  2\\n ]": [',
+        '  "[\\n 1,\\n 2\\n]"',
+        " ],",
+        ' "mixed": [',
+        "  [1, 2, 3, 4],",
+        "  [],",
+        "  [",
+        '   "1",',
+        "   2",
+        "  ],",
+        "  [",
+        "   [5, 6],",
+        "   7",
+        "  ],",
+        "  {",
+        '   "a": [',
+        "    8,",
+        "    9",
+        "   ]",
+        "  },",
+        "  [",
+        "   1,",
+        "   true",
+        "  ],",
+        "  [10, 11]",
+        " ],",
+        ' "one": [',
+        "  [1]",
+        " ],",
+        ' "rounds": [',
+        "  [11, 10, 0, 9],",
+        "  [-1, 2]",
+        " ]",
+        "}",
+    ]
+
+
+rows = st.lists(st.lists(st.integers(-(10**30), 10**30), max_size=10), max_size=5)
+
+
+@unhurried
+@given(st.recursive(rows | texts, lambda inner: st.dictionaries(texts, inner, max_size=3) | st.lists(inner)))
+def test_tables_are_parsed(value: object) -> None:
+    assert parse_json(render_json(value)) == value
+
+
 def test_a_lone_surrogate_is_escaped_and_the_rest_is_not() -> None:
     assert render_json(["é\udc80"]) == '[\n "é\\udc80"\n]\n'.encode()
 

@@ -12,7 +12,8 @@ from pytest_goref.profile import ProfileKind
 from pytest_goref.store.baseline import Baselines
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, TestResult
-from pytest_goref.store.reference import check_readable, check_saveable, open_reference
+from pytest_goref.store.reference import GitReference, check_readable, check_saveable, open_reference
+from pytest_goref.store.worktree import Revision
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +108,7 @@ def test_what_is_not_comparable_is_not_accepted(cache: CacheDirectory, tmp_path:
         ("run:x", InvalidValueError, "'run:x' is neither"),
         ("run:٣", InvalidValueError, "is neither"),
         ("run:" + "9" * 19, InvalidValueError, "is neither"),
-        ("git:main", InvalidValueError, "'git:main' is neither"),
+        ("git:main", InvalidValueError, "'git:main' has to be measured: pytest"),
         ("nothing", BaselineError, "no baseline 'nothing' in .*: there are none yet"),
         ("no/such/file", InvalidValueError, "and there is no file of that name"),
         ("a\0b", GorefError, "and there is no file of that name"),
@@ -152,3 +153,18 @@ def test_what_cannot_be_saved(cache: CacheDirectory) -> None:
     cache.root.write_text("a file", encoding="utf-8")
     with pytest.raises(CacheError):
         check_saveable("main", cache)
+
+
+def test_a_revision_tells_what_was_measured_in_it_and_why_not(tmp_path: Path) -> None:
+    reference = GitReference(Revision("main", "1a2b3c4d5e6f" + "0" * 28, tmp_path))
+    check_readable(reference)
+    failing = TestKey("tests/test_orders.py", "test_fails")
+    reference.fill([entry_of(KEY)], {failing: "not measured: it fails"})
+    assert reference.words == "git:main (1a2b3c4d5e6f)"
+    assert reference.spelling == "git:1a2b3c4d5e6f" + "0" * 28
+    assert reference.tests() == (KEY,)
+    assert reference.get(KEY) == entry_of(KEY)
+    assert reference.get(TestKey("tests/test_orders.py", "test_new")) is None
+    with pytest.raises(GorefError, match=r"^not measured: it fails$"):
+        reference.get(failing)
+    assert reference.profile(KEY, ProfileKind.CPU) is None
