@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.bounding import aligned
-from pytest_goref.compare.change import exceeds
 from pytest_goref.compare.growth import Growth, growths, most_telling_first
 from pytest_goref.compare.obstacles import elsewhere, not_measured
+from pytest_goref.compare.sameness import sameness
 from pytest_goref.compare.shares import FEWEST_SAMPLES, Shift, shifted
 from pytest_goref.metrics import (
-    ALLOCATED_BYTES,
     ALLOCATION_COUNT,
     CALLS,
-    DEFAULT_RULES,
     OTHER,
     PEAK_BYTES,
     SITE_BYTES,
@@ -45,7 +43,6 @@ CALLED_BY: Final = "called by "
 _BAD: Final = (Outcome.REGRESSED, Outcome.OVER_LIMIT)
 _CALLS: Final = Column("calls", Unit.COUNT)
 _SHARE: Final = Column("share of time", Unit.PERMILLE)
-_WORK: Final = (("same calls", (CALLS,)), ("same allocations", (ALLOCATION_COUNT, ALLOCATED_BYTES)))
 _LARGEST: Final = 3
 """How many functions are named when none has another share of the time than before."""
 _NAMES: Final = {Group.SITES: "allocation sites"}
@@ -139,17 +136,6 @@ class _Sides:
         known = subject in before or OTHER not in before
         return max(before.get(subject, (0,))) if known else None, min(after.get(subject, (0,)))
 
-    def same(self, *metrics: Metric) -> bool:
-        """Return whether ``metrics`` were compared, and differ by no more than is accepted by default."""
-        return all(
-            not self.obstacle(metric)
-            and not any(
-                exceeds(abs(growth.delta), growth.before or 0, DEFAULT_RULES[metric].tolerance)
-                for growth in self.growths(metric)
-            )
-            for metric in metrics
-        )
-
 
 def _functions(findings: Sequence[Finding], sides: _Sides, callers: Mapping[str, str]) -> Where:
     group = findings[0].metric.group
@@ -214,7 +200,7 @@ def _shares(sides: _Sides, evidence: Evidence) -> Where:
         for shift in shifts
     ]
     told = [] if moved else ["all functions have kept their share of the time"]
-    same = ", ".join(words for words, metrics in _WORK if sides.same(*metrics))
+    same = sameness(sides.record, sides.expected)
     told += [f"{same}: the time is in the functions below"] if same else []
     return _where(Group.DURATIONS, columns, places, "; ".join([*told, "shares are under the profiler"]))
 

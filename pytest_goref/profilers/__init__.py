@@ -35,6 +35,7 @@ class Observation:
         capture: a file in the profiler's own format, for its own pages; the receiver owns it.
         callers: for each subject of ``calls`` the function that called it most, where that is not the runner.
         concurrent: whether threads or an event loop were seen.
+        code: fingerprint of the code of all project functions that ran, "" where it is not known.
 
     """
 
@@ -44,6 +45,7 @@ class Observation:
     capture: Path | None = None
     callers: Mapping[str, str] = field(default_factory=dict)
     concurrent: bool = False
+    code: str = ""
 
 
 class Running(Protocol):

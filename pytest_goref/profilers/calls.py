@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.metrics import CALLS
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
+from pytest_goref.profilers.code import fingerprint
 from pytest_goref.profilers.heap import QuietHeap
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class RunningCalls:
         self._names = names
 
     def stop(self) -> Observation:
-        """Return the number of calls by function.
+        """Return the number of calls by function, and the fingerprint of the code of the project's own.
 
         Raises:
             ProfilerUnavailableError: the test replaced the profiler, so that calls were missed.
@@ -120,8 +121,7 @@ class RunningCalls:
         self._heap.give_back()
         if replaced:
             raise ProfilerUnavailableError("the test itself sets a profiler, so that calls were missed")
-        calls, callers = self._names.count(self._profile.getstats())
-        return Observation({CALLS: calls}, callers=callers)
+        return self._names.observe(self._profile.getstats())
 
 
 class FunctionNames:
@@ -135,18 +135,21 @@ class FunctionNames:
     def __init__(self, places: Places) -> None:
         self._places = places
 
-    def count(self, stats: Iterable[_Entry]) -> tuple[dict[str, int], dict[str, str]]:
-        """Return calls by subject, and for each subject the other one that called it most.
+    def observe(self, stats: Iterable[_Entry]) -> Observation:
+        """Return calls by subject, for each subject the other one that called it most, and what code ran.
 
         Calls that only serve to run the test are left out.
         Project code counts however it was called. Other code counts as often as the test's own code, or what
         that called, has called it: calls made by the runner, and by what only the runner uses, are left out.
+        Code without a file is often made from the project's, such as the methods of a dataclass: it is
+        counted as other code, and is part of the fingerprint.
         """
         entries = list(stats)
         callers = _callers(entries)
         runner = self._runner_functions(entries, callers)
         calls: Counter[str] = Counter()
         called_by: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        ran: list[tuple[str, types.CodeType]] = []
         for entry in entries:
             subject, is_project = self._subject(entry.code)
             if is_project:
@@ -156,12 +159,15 @@ class FunctionNames:
                     number for caller, number in callers[entry.code].items() if caller not in runner
                 )
                 calls[subject] += by_test
+            is_generated = subject.startswith("<") and entry.code not in runner
+            if isinstance(entry.code, types.CodeType) and (is_project or is_generated):
+                ran.append((subject, entry.code))
             for caller, number in callers[entry.code].items():
                 name = "" if caller in runner else self._subject(caller)[0]
                 if name not in ("", subject):
                     called_by[subject][name] += number
         seen = {subject: number for subject, number in calls.items() if number}
-        return seen, _most_frequent(called_by, seen)
+        return Observation({CALLS: seen}, callers=_most_frequent(called_by, seen), code=fingerprint(ran))
 
     def _runner_functions(self, entries: Iterable[_Entry], callers: _Callers) -> set[_Code]:
         """Return the functions of the runner, and those that were called from nowhere else."""

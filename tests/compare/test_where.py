@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,8 +50,8 @@ Numbers = Mapping[Metric, Mapping[str, int]]
 
 def record(numbers: Numbers, python: str = PYTHON, round_ns: int = 0) -> Record:
     measured = {metric: {s: (n,) for s, n in subjects.items()} for metric, subjects in numbers.items()}
-    visit = Visit((Round(round_ns, round_ns, 0),)) if round_ns else None
-    return Record(KEY, Environment(python, "machine", "fingerprint"), Mode.WARM, measured, visit)
+    fresh = (Visit((Round(round_ns, round_ns, 0),)),) * 6 if round_ns else ()
+    return Record(KEY, Environment(python, "machine", "fingerprint"), Mode.WARM, measured, fresh=fresh)
 
 
 def where(
@@ -233,7 +234,12 @@ def cpu(samples: Mapping[str, int]) -> StackProfile:
 
 
 EVEN, UNEVEN = cpu({"a.py:f": 150, "a.py:g": 150}), cpu({"a.py:f": 10, "a.py:g": 290})
-SAME_WORK = {CALLS: {"a.py:f": 3, "a.py:g": 4}, ALLOCATION_COUNT: {"": 5}, ALLOCATED_BYTES: {"": 50}}
+SAME_WORK = {
+    REFS: {"q": 1},
+    CALLS: {"a.py:f": 3, "a.py:g": 4},
+    ALLOCATION_COUNT: {"": 5},
+    ALLOCATED_BYTES: {"": 50},
+}
 FAST, SLOW = record(SAME_WORK, round_ns=10**6), record(SAME_WORK, round_ns=10**7)
 
 
@@ -251,6 +257,15 @@ def test_a_slower_test_that_does_the_same_work_names_where_the_time_is() -> None
     )
 
 
+def test_a_slower_test_of_which_no_function_has_changed_says_so() -> None:
+    before, after = replace(FAST, code="c0de"), replace(SLOW, code="c0de")
+    found = only(where(before, after, Evidence(cpu_before=EVEN, cpu_after=UNEVEN)))
+    assert found.remark == (
+        "same calls, same allocations, same code: the time is in the functions below; "
+        "shares are under the profiler"
+    )
+
+
 def test_the_work_is_only_called_the_same_where_it_was_compared() -> None:
     profiles = Evidence(cpu_before=EVEN, cpu_after=UNEVEN)
     more = record({CALLS: {"a.py:f": 300, "a.py:g": 4}}, round_ns=10**7)
@@ -258,8 +273,8 @@ def test_the_work_is_only_called_the_same_where_it_was_compared() -> None:
         found.remark for found in where(record({CALLS: {"a.py:f": 3}}, round_ns=10**6), more, profiles)
     ]
     assert remarks[-1] == "shares are under the profiler"
-    calls = ({CALLS: {"a.py:f": 3}}, {CALLS: {"a.py:f": 4}})
-    little = only(where(record(calls[0], round_ns=10**6), record(calls[1], round_ns=10**7), profiles))
+    calls = {REFS: {}, CALLS: {"a.py:f": 3}}
+    little = only(where(record(calls, round_ns=10**6), record(calls, round_ns=10**7), profiles))
     assert little.remark.startswith("same calls: the time is")
     other = only(where(record({}, round_ns=10**6), SLOW, profiles))
     assert other.remark == "shares are under the profiler"
@@ -297,10 +312,10 @@ def test_a_test_that_became_slower_everywhere_names_where_the_time_was_and_is() 
 
 
 def test_each_group_has_its_table() -> None:
-    before = record({REFS: {"q": 1}, **SAME_WORK, SITE_COUNT: {}, SITE_BYTES: {}}, round_ns=10**6)
+    before = record({**SAME_WORK, SITE_COUNT: {}, SITE_BYTES: {}}, round_ns=10**6)
     numbers = {
-        REFS: {"q": 2},
         **SAME_WORK,
+        REFS: {"q": 2},
         ALLOCATION_COUNT: {"": 500},
         SITE_COUNT: {"f": 9},
         SITE_BYTES: {"f": 9},
