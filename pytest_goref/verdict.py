@@ -104,7 +104,7 @@ class Verdict:
     Attributes:
         key: the test.
         outcome: the first that applies of over-limit, regressed (at a severity that fails or warns), new,
-            incomparable, inconclusive, improved, same. Durations of one process are told but decide none.
+            incomparable, inconclusive, improved, same.
         findings: everything but SAME, most important first.
         reason: why the whole test is new, incomparable or inconclusive.
         where: for each group with a regression, the places where it sits.

@@ -13,7 +13,7 @@ from pytest_goref.compare.rules import RuleChange, Rules, parse_rule
 from pytest_goref.compare.where import Evidence, explain
 from pytest_goref.environment import current_environment
 from pytest_goref.errors import InvalidValueError
-from pytest_goref.model import BaselineEntry, Environment, Record, Severity, TestKey, Visit
+from pytest_goref.model import BaselineEntry, Environment, Record, Severity, TestKey
 from pytest_goref.profile import ProfileKind
 from pytest_goref.report.summary import NotCompared, Summary
 from pytest_goref.report.terminal import render_summary
@@ -122,24 +122,19 @@ def as_record(entry: BaselineEntry, expected: BaselineEntry | None) -> Record:
     shared = entry.visits.keys() & expected.visits.keys() if expected else set()
     fingerprint = _preferred(shared or entry.visits.keys())
     environment = Environment(entry.python, entry.platform, fingerprint)
-    visit = _one_visit(entry.visits.get(fingerprint, ()))
-    return Record(entry.key, environment, entry.mode, entry.measurements, visit)
+    return Record(
+        key=entry.key,
+        environment=environment,
+        mode=entry.mode,
+        measurements=entry.measurements,
+        fresh=entry.visits.get(fingerprint, ()),
+        code=entry.code,
+    )
 
 
 def _preferred(fingerprints: Collection[str]) -> str:
     here = current_environment().fingerprint
     return here if here in fingerprints else min(fingerprints, default="")
-
-
-def _one_visit(visits: tuple[Visit, ...]) -> Visit | None:
-    """Return the rounds of all ``visits`` as one: only the fastest is compared; None without any."""
-    if not visits:
-        return None
-    names = {name for visit in visits for name in visit.timers}
-    return Visit(
-        tuple(one for visit in visits for one in visit.rounds),
-        {name: tuple(ns for visit in visits for ns in visit.timers.get(name, ())) for name in names},
-    )
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
@@ -223,7 +218,7 @@ COMMAND: Final = Command(
     description="""\
 Judges what B holds against what A holds, prints the summary that pytest --goref-compare=A would end with, and
 exits with 1 when a test fails by the rules. The rules are the default ones and those given here; ini values
-and markers of the project are not known. Durations never fail a test.
+and markers of the project are not known. Durations are judged where fresh processes timed both sides.
 """,
     examples=(
         "goref compare main last",

@@ -1,98 +1,226 @@
-"""Durations: which numbers of the timed rounds compare, and how.
+"""Durations: what timed rounds say of a test, as findings.
 
-Rounds of one process are correlated, so one run cannot convict: the fastest rounds are compared, and the
-result is a hint.
+Rounds of one process are correlated, so one run never convicts: it clears a test or makes it a suspect.
+Suspects are timed again in fresh processes, and what those say together is decided by ``slowdown``.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.compare.change import Change, exceeds
+from pytest_goref.compare.obstacles import fingerprint_change
+from pytest_goref.compare.rounds import Series, paired_series, too_short
+from pytest_goref.compare.slowdown import (
+    FEWEST_VISITS,
+    LOOKS,
+    SHORTEST_NS,
+    Decision,
+    Opinion,
+    decide,
+    screen,
+)
 from pytest_goref.metrics import CPU_TIME, WALL_TIME
-from pytest_goref.verdict import Outcome
+from pytest_goref.model import Group, Severity
+from pytest_goref.quantity import Unit, format_quantity
+from pytest_goref.verdict import Finding, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pytest_goref.compare.rules import Rules
+    from pytest_goref.model import (
+        BaselineEntry,
+        Measurements,
+        Metric,
+        Record,
+        Tolerance,
+        Visit,
+    )
 
-    from pytest_goref.model import BaselineEntry, Measurements, Record, Samples, Tolerance, Visit
+_Judge = Callable[[Series, Series, float], Decision]
+_OUTCOMES: Final[Mapping[Opinion, Outcome]] = {
+    Opinion.CLEAR: Outcome.SAME,
+    Opinion.SLOWER: Outcome.REGRESSED,
+    Opinion.FASTER: Outcome.IMPROVED,
+    Opinion.OPEN: Outcome.INCONCLUSIVE,
+}
+_WHOLE_PERCENT: Final = 10
+"""From here on a percentage is shown without decimals."""
 
-_WAITS_BELOW: Final = 0.9
-"""A test whose CPU time is a smaller share of its elapsed time waits for something."""
 
-_SHORTEST_NS: Final = 20_000
-"""Shorter rounds are mostly the cost of timing them: they count as this long when they are compared."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What is known of one duration.
+
+    Attributes:
+        metric: the clock that tells it.
+        subject: empty for the whole test, else the name of a timer.
+        decision: what both sides say.
+
+    """
+
+    metric: Metric
+    subject: str
+    decision: Decision
 
 
 def measured_durations(visit: Visit | None) -> Measurements:
     """Return the rounds of ``visit`` by both clocks, and its timers; empty when nothing was timed."""
     if visit is None:
         return {}
-    return {WALL_TIME: {"": _walls((visit,))}, CPU_TIME: {"": _cpus((visit,)), **_timers((visit,))}}
+    timers = {
+        name: tuple(one.cpu_ns // one.iterations for one in rounds) for name, rounds in visit.timers.items()
+    }
+    cpus = tuple(one.cpu_ns for one in visit.rounds)
+    return {WALL_TIME: {"": tuple(one.wall_ns for one in visit.rounds)}, CPU_TIME: {"": cpus, **timers}}
 
 
-def comparable_durations(record: Record, entry: BaselineEntry) -> tuple[Measurements, Measurements]:
-    """Return the accepted and the measured durations that may be compared; two empty mappings when none may.
+def screened(record: Record, expected: BaselineEntry, rules: Rules) -> tuple[Timing, ...]:
+    """Return what the rounds of this process say: each duration is clear, or a suspect (``Opinion.OPEN``).
 
-    A round is CPU time, or elapsed time when the test waits.
+    Nothing when no rounds were taken, or none that compare are stored.
     """
-    accepted = entry.visits.get(record.environment.fingerprint)
-    if record.visit is None or not accepted:
-        return {}, {}
-    chosen = _while_waiting if _waits(record.visit) else _while_computing
-    return chosen(accepted), chosen((record.visit,))
+    stored = expected.visits.get(record.environment.fingerprint, ())
+    alike = record.comparable and record.mode is expected.mode
+    if record.visit is None or len(stored) < FEWEST_VISITS or not alike:
+        return ()
+    return tuple(_timings(stored, (record.visit,), rules, screen, FEWEST_VISITS))
 
 
-def duration_obstacle(record: Record, entry: BaselineEntry) -> str:
+def confirmed(
+    stored: Sequence[Visit], fresh: Sequence[Visit], rules: Rules, *, paired: bool = False
+) -> tuple[Timing, ...]:
+    """Return what fresh processes say.
+
+    Args:
+        stored: visits of the accepted code.
+        fresh: visits of the present code.
+        rules: tolerance and severity of each metric.
+        paired: whether visits of equal index were taken one right after the other.
+
+    """
+    if not stored or not fresh:
+        return ()
+    fewest = 1 if paired else FEWEST_VISITS  # the base of pairs grows with them
+    return tuple(_timings(stored, fresh, rules, partial(decide, paired=paired), fewest))
+
+
+def at_last_look(visits: tuple[Visit, ...]) -> tuple[Visit, ...]:
+    """Return as many of ``visits`` as the last look that they suffice for has; all when they are fewer."""
+    return visits[: max((look for look in LOOKS if look <= len(visits)), default=len(visits))]
+
+
+def _timings(
+    before: Sequence[Visit], after: Sequence[Visit], rules: Rules, judge: _Judge, fewest: int
+) -> Iterator[Timing]:
+    """Yield what ``judge`` says of each duration that at least ``fewest`` visits have taken before."""
+    for (metric, subject), (old, new) in paired_series(before, after).items():
+        rule = rules.rule(metric)
+        if rule.severity is not Severity.OFF and len(old.times) >= fewest:
+            yield Timing(metric, subject, judge(old, new, _threshold(rule.tolerance, old)))
+
+
+def _threshold(tolerance: Tolerance, before: Series) -> float:
+    """Return the fraction that a change must exceed to be beyond both parts of ``tolerance``."""
+    typical_ns = math.exp(statistics.median(itertools.chain.from_iterable(before.times)))
+    return max(tolerance.relative, tolerance.absolute / typical_ns)
+
+
+def duration_findings(
+    timings: Iterable[Timing], rules: Rules, *, why_open: str, same: str
+) -> Iterator[Finding]:
+    """Yield a finding for each of ``timings``.
+
+    Args:
+        timings: what is known.
+        rules: tolerance and severity of each metric.
+        why_open: why suspects were not confirmed, "" when they were timed as often as is allowed.
+        same: what of the work of the test is the same as before, "" when nothing is known to be.
+
+    """
+    for timing in timings:
+        decision = timing.decision
+        outcome = _OUTCOMES[decision.opinion]
+        if outcome is Outcome.INCONCLUSIVE and why_open and decision.shift <= 0:
+            outcome = Outcome.SAME  # perhaps faster: it asks nothing of anyone
+        yield Finding(
+            metric=timing.metric,
+            subject=timing.subject,
+            outcome=outcome,
+            severity=rules.rule(timing.metric).severity,
+            before=decision.before_ns,
+            after=decision.after_ns,
+            reason=_reason(decision, why_open, same),
+        )
+
+
+def duration_obstacle(record: Record, expected: BaselineEntry) -> str:
     """Return why the durations of both sides do not compare although both were timed, else an empty text."""
-    elsewhere = entry.visits and not entry.visits.get(record.environment.fingerprint)
-    return "no rounds of this machine in the baseline" if record.visit and elsewhere else ""
+    measured = record.fresh or ((record.visit,) if record.visit else ())
+    if not measured or not expected.visits:
+        return ""
+    here = record.environment.fingerprint
+    stored = expected.visits.get(here)
+    if stored is None:
+        change = fingerprint_change(expected.visits, here)
+        return f"durations of another machine do not compare ({change}); use --goref-compare=git:REV"
+    if len(stored) < FEWEST_VISITS:
+        processes = "1 process" if len(stored) == 1 else f"{len(stored)} processes"
+        return f"durations of {processes} are too few to compare with: save with --goref-visits=6"
+    if too_short(stored, measured):
+        return (
+            f"rounds below {format_quantity(SHORTEST_NS, Unit.NANOSECOND)} cannot be compared: "
+            f"time the function with goref.measure"
+        )
+    return ""
 
 
-def compare_fastest(before: Samples | None, after: Samples | None, tolerance: Tolerance) -> Change:
-    """Return how the fastest of noisy samples changed; None stands for a timer that was not used."""
-    if before is None:
-        return Change(Outcome.NEW, None, min(after or (0,)), "not timed before")
-    if after is None:
-        return Change(Outcome.GONE, min(before), None, "not timed in this run")
-    old_ns, new_ns = min(before), min(after)
-    rounds = "1 round" if len(after) == 1 else f"{len(after)} rounds"
-    reason = f"fastest of {rounds} in one process, not confirmed"
-    if exceeds(new_ns - old_ns, old_ns, tolerance):
-        return Change(Outcome.REGRESSED, old_ns, new_ns, reason)
-    if exceeds(old_ns - new_ns, old_ns, tolerance):
-        return Change(Outcome.IMPROVED, old_ns, new_ns, reason)
-    return Change(Outcome.SAME, old_ns, new_ns)
+def is_suspect(finding: Finding) -> bool:
+    """Return whether ``finding`` is about a duration that only more fresh processes could decide."""
+    compared = finding.before is not None  # a limit that was not checked is inconclusive too
+    return compared and finding.metric.group is Group.DURATIONS and finding.outcome is Outcome.INCONCLUSIVE
 
 
-def _while_computing(visits: tuple[Visit, ...]) -> Measurements:
-    return {CPU_TIME: {"": _floored(_cpus(visits)), **_timers(visits)}}
+def _reason(decision: Decision, why_open: str, same: str) -> str:
+    after, before = decision.visits[1], decision.visits[0]
+    if decision.opinion is Opinion.OPEN and why_open:
+        return f"perhaps {_percent(decision.shift)} slower, not confirmed: {why_open}"
+    processes = f"in {after} fresh process{'es' if after > 1 else ''} against {before}"
+    if decision.opinion is Opinion.OPEN and math.isinf(decision.detectable):
+        return f"{_span(decision)} {processes}: too few to tell"
+    if decision.opinion is Opinion.OPEN:
+        return (
+            f"{_span(decision)} {processes}: "
+            f"only a change of {_percent(decision.detectable)} or more could be seen"
+        )
+    word = "slower" if decision.opinion is Opinion.SLOWER else "faster"
+    low, high = sorted((abs(decision.low), abs(decision.high)))
+    detectable = _percent(decision.detectable)
+    seen = f"{after} fresh process{'es' if after > 1 else ''} against {before} see {detectable}"
+    sure = f"{word} by {_bound(low)} to {_bound(high)} (99 % sure; {seen} and more)"
+    return f"{sure}; {same}" if same else sure
 
 
-def _while_waiting(visits: tuple[Visit, ...]) -> Measurements:
-    return {WALL_TIME: {"": _floored(_walls(visits))}, CPU_TIME: _timers(visits)}
+def _span(decision: Decision) -> str:
+    """Return the interval of ``decision`` in words."""
+    low, high = decision.low, decision.high
+    if math.isinf(low) or math.isinf(high):
+        return f"about {_percent(decision.shift)} {'slower' if decision.shift > 0 else 'faster'}"
+    if low >= 0:
+        return f"between {_percent(low)} and {_percent(high)} slower"
+    if high <= 0:
+        return f"between {_percent(-high)} and {_percent(-low)} faster"
+    return f"between {_percent(-low)} faster and {_percent(high)} slower"
 
 
-def _waits(visit: Visit) -> bool:
-    wall_ns = sum(_walls((visit,)))
-    return sum(_cpus((visit,))) < _WAITS_BELOW * wall_ns
+def _bound(fraction: float) -> str:
+    return "any number" if math.isinf(fraction) else _percent(fraction)
 
 
-def _walls(visits: tuple[Visit, ...]) -> Samples:
-    return tuple(timed.wall_ns for visit in visits for timed in visit.rounds)
-
-
-def _cpus(visits: tuple[Visit, ...]) -> Samples:
-    return tuple(timed.cpu_ns for visit in visits for timed in visit.rounds)
-
-
-def _timers(visits: tuple[Visit, ...]) -> Mapping[str, Samples]:
-    timers: dict[str, Samples] = {}
-    for visit in visits:
-        for name, samples in visit.timers.items():
-            timers[name] = timers.get(name, ()) + samples
-    return timers
-
-
-def _floored(samples: Samples) -> Samples:
-    return tuple(max(_SHORTEST_NS, sample) for sample in samples)
+def _percent(fraction: float) -> str:
+    percent = 100 * abs(fraction)
+    return f"{percent:.0f} %" if percent >= _WHOLE_PERCENT else f"{percent:.1f} %"

@@ -5,19 +5,23 @@ How a metric is compared follows from its exactness; nothing here asks which met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.bounding import aligned
 from pytest_goref.compare.change import Change, compare_exact
 from pytest_goref.compare.durations import (
-    comparable_durations,
-    compare_fastest,
+    Timing,
+    at_last_look,
+    confirmed,
+    duration_findings,
     duration_obstacle,
     measured_durations,
+    screened,
 )
 from pytest_goref.compare.obstacles import not_measured, obstacles
+from pytest_goref.compare.sameness import sameness
+from pytest_goref.compare.slowdown import FEWEST_VISITS
 from pytest_goref.metrics import CPU_TIME
 from pytest_goref.model import (
     BaselineEntry,
@@ -32,22 +36,16 @@ from pytest_goref.model import (
     Rule,
     Samples,
     Severity,
-    Tolerance,
 )
 from pytest_goref.quantity import format_quantity
 from pytest_goref.verdict import Finding, Outcome, Verdict, is_failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
     from pytest_goref.compare.rules import Rules
 
-_Compare = Callable[[Samples | None, Samples | None, Tolerance], Change]
-_COMPARE: Final[Mapping[Exactness, _Compare]] = {
-    Exactness.EXACT: compare_exact,
-    Exactness.REPEATABLE: compare_exact,
-    Exactness.NOISY: compare_fastest,
-}
 _BAD: Final = (Outcome.REGRESSED, Outcome.OVER_LIMIT)
-_DIRECTED: Final = (Outcome.REGRESSED, Outcome.IMPROVED)
 _EXPLAINING: Final = (Outcome.REGRESSED, Outcome.IMPROVED, Outcome.INCONCLUSIVE)
 _WITHOUT_BASELINE: Final[Mapping[Outcome, Outcome]] = {
     Outcome.REGRESSED: Outcome.OVER_LIMIT,
@@ -71,6 +69,7 @@ _TRUST: Final = (
 """The groups, that first which says most about a test."""
 _CONCURRENT_RELATIVE: Final = 0.05
 """The least tolerance of repeatable metrics where threads or tasks take turns as they please."""
+_UNCONFIRMED: Final = "one process is not enough to tell"
 _EXECUTIONS: Final[Mapping[Mode, str]] = {Mode.WARM: "repeatedly", Mode.COLD: "once"}
 
 
@@ -137,9 +136,7 @@ def _whole_obstacle(record: Record, expected: BaselineEntry | None) -> _Whole | 
 
 def _compare(record: Record, expected: BaselineEntry, rules: Rules) -> tuple[list[Finding], _Whole | None]:
     """Return the findings about all that is accepted, and why nothing was compared if that is so."""
-    timed_before, timed_after = comparable_durations(record, expected)
-    before: Measurements = {**expected.measurements, **timed_before}
-    after: Measurements = {**record.measurements, **timed_after}
+    before, after = expected.measurements, record.measurements
     findings: list[Finding] = []
     reasons = obstacles(record, expected, before, after)
     told: set[str] = set()
@@ -153,11 +150,27 @@ def _compare(record: Record, expected: BaselineEntry, rules: Rules) -> tuple[lis
         elif rule.severity is not Severity.OFF and reason not in told:
             told.add(reason)
             findings.append(_incomparable(metric, rule.severity, reason))
-    elsewhere = duration_obstacle(record, expected)
-    if elsewhere and rules.rule(CPU_TIME).severity is not Severity.OFF:
+    timings = _timings(record, expected, rules)
+    why_open, same = ("", sameness(record, expected)) if record.fresh else (_UNCONFIRMED, "")
+    findings.extend(duration_findings(timings, rules, why_open=why_open, same=same))
+    obstacle = duration_obstacle(record, expected)
+    severity = rules.rule(CPU_TIME).severity
+    if obstacle and severity is not Severity.OFF:
         # A baseline often comes from another machine: told to those who ask, never held against the test.
-        findings.append(_incomparable(CPU_TIME, Severity.OFF, elsewhere))
+        asked = CPU_TIME in rules.chosen
+        findings.append(_incomparable(CPU_TIME, severity if asked else Severity.OFF, obstacle))
+    compared = compared or bool(timings)
     return findings, None if compared else _nothing_compared(findings)
+
+
+def _timings(record: Record, expected: BaselineEntry, rules: Rules) -> tuple[Timing, ...]:
+    """Return what is known of the durations: what fresh processes say counts before what this one does."""
+    if not record.fresh:
+        return screened(record, expected, rules)
+    stored = expected.visits.get(record.environment.fingerprint, ())
+    if len(stored) < FEWEST_VISITS:
+        return ()  # an obstacle, not something that more fresh processes could decide
+    return confirmed(stored, at_last_look(record.fresh), rules)
 
 
 def _nothing_compared(findings: Iterable[Finding]) -> _Whole:
@@ -183,9 +196,8 @@ def rule_of(metric: Metric, rules: Rules, *, concurrent: bool) -> Rule:
 def _metric_findings(
     metric: Metric, rule: Rule, before: Mapping[str, Samples], after: Mapping[str, Samples]
 ) -> Iterator[Finding]:
-    compare = _COMPARE[metric.exactness]
     for subject in sorted(before.keys() | after.keys()):
-        change = compare(before.get(subject), after.get(subject), rule.tolerance)
+        change = compare_exact(before.get(subject), after.get(subject), rule.tolerance)
         yield _finding(metric, subject, rule.severity, change)
 
 
@@ -225,7 +237,7 @@ def _unaccepted_leaks(record: Record, accepted: Measurements, rules: Rules) -> I
             continue
         severity = rule.severity if metric in rules.chosen else Severity.WARN
         for subject, samples in sorted(record.measurements[metric].items()):
-            change = _COMPARE[metric.exactness](None, samples, rule.tolerance)
+            change = compare_exact(None, samples, rule.tolerance)
             outcome = _WITHOUT_BASELINE.get(change.outcome)
             if outcome is not None:
                 reason = change.reason or "left behind by the test"
@@ -267,7 +279,7 @@ def _importance(finding: Finding) -> tuple[int, bool, int, float, int, str, str]
 
 
 def _outcome_of(findings: Iterable[Finding], whole: _Whole | None) -> Outcome:
-    judged = [f for f in findings if f.severity is not Severity.OFF and not _is_unconfirmed(f)]
+    judged = [f for f in findings if f.severity is not Severity.OFF]
     if any(f.outcome is Outcome.OVER_LIMIT and is_failure(f) for f in judged):
         return Outcome.OVER_LIMIT
     found = {f.outcome for f in judged}
@@ -277,11 +289,6 @@ def _outcome_of(findings: Iterable[Finding], whole: _Whole | None) -> Outcome:
         return whole.outcome
     ranked = (Outcome.INCONCLUSIVE, Outcome.OVER_LIMIT, Outcome.IMPROVED)
     return next((outcome for outcome in ranked if outcome in found), Outcome.SAME)
-
-
-def _is_unconfirmed(finding: Finding) -> bool:
-    """Return whether a finding may be noise: it is told, but no verdict rests on it."""
-    return finding.metric.exactness is Exactness.NOISY and finding.outcome in _DIRECTED
 
 
 def _reason_of(findings: Iterable[Finding], outcome: Outcome, whole: _Whole | None) -> str:

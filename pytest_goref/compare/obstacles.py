@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_goref.model import ProblemKind
 from pytest_goref.quantity import Unit
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_goref.model import BaselineEntry, Group, Measurements, Metric, Record
+
+_PART: Final = re.compile(r"[;,] ")
 
 
 def obstacles(
@@ -54,6 +56,24 @@ def elsewhere(metric: Metric, record: Record, expected: BaselineEntry) -> tuple[
     if not metric.portable and expected.python != environment.python:
         return expected.python, environment.python
     return None
+
+
+def fingerprint_change(stored: Iterable[str], here: str) -> str:
+    """Return what tells this machine from the most similar of others: ``CPU A -> CPU B``.
+
+    Args:
+        stored: fingerprints as ``environment`` writes them, at least one; parts end with ``;`` or ``,``.
+        here: the fingerprint of this machine.
+
+    """
+    parts_here = _PART.split(here)
+    parts_there = max(
+        (_PART.split(one) for one in sorted(stored)),
+        key=lambda parts: sum(part in parts_here for part in parts),
+    )
+    there = ", ".join(part for part in parts_there if part not in parts_here)
+    now = ", ".join(part for part in parts_here if part not in parts_there)
+    return f"{there or 'unknown'} -> {now or 'unknown'}"
 
 
 def not_measured(metrics: Sequence[Metric], name: str, record: Record) -> str:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.metrics import ALLOCATION_COUNT, DEFAULT_RULES, METRICS, PEAK_BYTES, REFS, WALL_TIME
-from pytest_goref.model import Exactness, Group, Limit, Metric, Rule, Severity, Tolerance
+from pytest_goref.model import Group, Limit, Metric, Rule, Severity, Tolerance
 from pytest_goref.quantity import Unit, parse_quantity
 
 _TARGETS: Final[Mapping[str, tuple[Metric, ...]]] = {
@@ -95,18 +95,12 @@ class Rules:
         return cls(DEFAULT_RULES)
 
     def with_changes(self, changes: Iterable[tuple[Severity, RuleChange]]) -> Rules:
-        """Return these rules after ``changes``, of which the last about a metric wins.
-
-        Raises:
-            InvalidValueError: a change would let durations fail a test.
-
-        """
+        """Return these rules after ``changes``, of which the last about a metric wins."""
         by_metric, chosen = dict(self.by_metric), set(self.chosen)
         for severity, change in changes:
             if change.tolerances is None:
                 by_metric.update({m: Rule(by_metric[m].tolerance, Severity.OFF) for m in change.metrics})
             else:
-                _check_may_fail(severity, change)
                 by_metric.update({m: Rule(t, severity) for m, t in change.tolerances.items()})
             chosen.update(change.metrics)
         return Rules(by_metric, frozenset(chosen))
@@ -204,15 +198,6 @@ _WRITTEN: Final[Mapping[Unit, str]] = {
     Unit.NANOSECOND: "a time that can be stored, such as 1ms (units: ns, us, ms, s, min)",
     Unit.BYTE: "a size that can be stored, such as 64KiB (units: B, kB, MB, GB, KiB, MiB, GiB)",
 }
-
-
-def _check_may_fail(severity: Severity, change: RuleChange) -> None:
-    noisy = any(metric.exactness is Exactness.NOISY for metric in change.metrics)
-    if noisy and severity is Severity.FAIL:
-        raise InvalidValueError(
-            f"rule {_shown(change.text)}: durations of one run cannot fail a test: they are not confirmed; "
-            'use --goref-warn=durations:10%, or set an absolute limit with max_duration="50ms"'
-        )
 
 
 def _count_limits(max_count: object) -> list[Limit]:

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.model import Exactness, Group, Severity
+from pytest_goref.model import Group, Severity
 from pytest_goref.quantity import Unit, format_quantity
 from pytest_goref.report.places import place_table
 from pytest_goref.report.terminal import place_lines, table
@@ -139,10 +139,7 @@ def _acceptable(verdict: Verdict) -> bool:
 
 
 def _matters(finding: Finding) -> bool:
-    if finding.severity is Severity.OFF or finding.outcome is Outcome.INCOMPARABLE:
-        return False
-    # A faster round may be noise, and asks nothing of anyone.
-    return finding.metric.exactness is not Exactness.NOISY or finding.outcome is not Outcome.IMPROVED
+    return finding.severity is not Severity.OFF and finding.outcome is not Outcome.INCOMPARABLE
 
 
 def _only_warns_of_calls(finding: Finding) -> bool:

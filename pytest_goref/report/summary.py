@@ -183,11 +183,8 @@ class Summary:
 
     def _title(self, verdict: Verdict) -> str:
         outcome = verdict.outcome.value
-        slower = any(finding.outcome is Outcome.REGRESSED for finding in verdict.findings)
-        if verdict.outcome is Outcome.SAME:
-            outcome = "same work, perhaps slower" if slower else outcome if self.reference else "measured"
-        elif verdict.outcome is Outcome.IMPROVED and slower:
-            outcome = "improved, perhaps slower"
+        if verdict.outcome is Outcome.SAME and not self.reference:
+            outcome = "measured"
         return f"{verdict.key.nodeid}: {outcome}"
 
     def _where(self, verdict: Verdict, verbosity: int) -> tuple[PlaceTable, ...]:

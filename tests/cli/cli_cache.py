@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-ELSEWHERE = Environment("cpython-3.12", "x86_64 Linux, Example CPU (2 CPUs)", "0123456789ab")
+ELSEWHERE = Environment("cpython-3.12", "x86_64 Linux, Example CPU (2 CPUs)", "Example CPU, 2 CPUs")
 HERE = replace(current_environment(), python="cpython-3.12")
 
 
@@ -64,7 +64,11 @@ def visit(
     *walls_ns: int, cpu_ns: int | None = None, timers: Mapping[str, tuple[int, ...]] | None = None
 ) -> Visit:
     rounds = tuple(Round(wall_ns, wall_ns if cpu_ns is None else cpu_ns, 0) for wall_ns in walls_ns)
-    return Visit(rounds, timers or {})
+    loops = {
+        name: tuple(Round(ns * 100, ns * 100, 0, iterations=100) for ns in calls_ns)
+        for name, calls_ns in (timers or {}).items()
+    }
+    return Visit(rounds, loops)
 
 
 def numbers(refs: Mapping[str, int], calls: Mapping[str, int] | None = None) -> Measurements:
@@ -112,10 +116,11 @@ class CliCache:
         exit_status: int = 0,
         scope: tuple[str, ...] = ("",),
         commit: str = "0123456789abcdef",
+        conditions: str = "",
     ) -> int:
         """Store a run and return its number."""
         started = "2025-01-31T12:34:56+01:00"
-        run = RunInfo(None, started, commit, ELSEWHERE, exit_status, complete, scope, "0.1.0")
+        run = RunInfo(None, started, commit, ELSEWHERE, exit_status, complete, scope, "0.1.0", conditions)
         return self.history.append(run, results)
 
     def save(self, name: str, *entries: Record | BaselineEntry) -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from timed_visits import visit, visits
 
-from pytest_goref.compare.accept import accept
+from pytest_goref.compare.accept import MOST_STORED, accept, visits_needed
 from pytest_goref.compare.judge import judge
 from pytest_goref.compare.rules import Rules
 from pytest_goref.metrics import (
@@ -26,7 +27,6 @@ from pytest_goref.model import (
     Measurements,
     Mode,
     Record,
-    Round,
     Samples,
     TestKey,
     Visit,
@@ -38,13 +38,19 @@ HERE = Environment("cpython-3.12", "words", "here")
 THERE = Environment("cpython-3.12", "words", "there")
 
 
-def timed(cpu_us: int) -> Visit:
-    return Visit((Round(cpu_us * 1000, cpu_us * 1000, 0),))
+MS = 1_000_000
+STORED, SAME = visits(6, 5 * MS), visits(6, 5 * MS, first=50)
+FULL = visits(MOST_STORED, 5 * MS)
+SLOWER, FASTER = visits(6, 9 * MS, first=50), visits(6, 3 * MS, first=50)
 
 
-def record(refs: int, calls: int = 100, cpu_us: int = 100) -> Record:
+def record(refs: int, calls: int = 100, *, fresh: tuple[Visit, ...] = FULL, code: str = "one") -> Record:
     measurements: Measurements = {REFS: {"query": (refs,)}, CALLS: {"a.py:f": (calls,)}}
-    return Record(KEY, HERE, Mode.WARM, measurements, timed(cpu_us))
+    return Record(KEY, HERE, Mode.WARM, measurements, visit(99, 5 * MS), fresh=fresh, code=code)
+
+
+def accepted(*stored: Visit) -> BaselineEntry:
+    return BaselineEntry.from_record(record(1, fresh=stored))
 
 
 def test_a_new_test_is_accepted_as_it_is() -> None:
@@ -53,8 +59,8 @@ def test_a_new_test_is_accepted_as_it_is() -> None:
 
 def test_numbers_within_tolerance_are_kept() -> None:
     entry = BaselineEntry.from_record(record(1))
-    # 104 calls are within 5 % and 8, 109 us within 10 %
-    assert accept(record(1, calls=104, cpu_us=109), entry) == entry
+    # 104 calls are within 5 % and 8, 5.2 ms within 10 %
+    assert accept(record(1, calls=104, fresh=visits(6, 5_200_000)), entry, 6) == entry
 
 
 def test_numbers_that_moved_are_accepted() -> None:
@@ -68,23 +74,92 @@ def test_another_mode_is_accepted() -> None:
     assert accept(cold, BaselineEntry.from_record(record(1))) == BaselineEntry.from_record(cold)
 
 
-def test_durations_that_moved_replace_only_the_rounds_of_their_machine() -> None:
-    entry = replace(
-        BaselineEntry.from_record(record(1)), visits={"here": (timed(100),), "there": (timed(7),)}
-    )
-    slower = record(1, calls=104, cpu_us=300)
-    assert accept(slower, entry) == replace(entry, visits={"here": (timed(300),), "there": (timed(7),)})
+@pytest.mark.parametrize("moved", [SLOWER, FASTER], ids=["slower", "faster"])
+def test_durations_that_moved_replace_only_the_visits_of_their_machine(moved: tuple[Visit, ...]) -> None:
+    there = visits(3, 7 * MS)
+    entry = replace(accepted(*STORED), visits={"here": STORED, "there": there})
+    renewed = accept(record(1, calls=104, fresh=moved), entry)
+    assert renewed.visits == {"here": moved, "there": there}
+    assert renewed.measurements == entry.measurements
 
 
-def test_a_new_machine_adds_its_rounds() -> None:
-    entry = BaselineEntry.from_record(record(1))
-    elsewhere = replace(record(1, cpu_us=300), environment=THERE)
-    assert accept(elsewhere, entry).visits == {"here": (timed(100),), "there": (timed(300),)}
+def test_counts_that_moved_drop_the_visits_of_all_machines() -> None:
+    entry = replace(accepted(*STORED), visits={"here": STORED, "there": STORED})
+    assert accept(record(2, fresh=SLOWER), entry).visits == {"here": SLOWER}
 
 
-def test_a_record_without_rounds_keeps_those_of_the_entry() -> None:
-    entry = BaselineEntry.from_record(record(1))
-    assert accept(replace(record(1), visit=None), entry) == entry
+@pytest.mark.parametrize(
+    ("known", "fresh", "most", "kept"),
+    [
+        (2, 4, 6, 6),
+        (2, 6, 6, 6),
+        (2, 1, 6, 3),
+        (6, 6, 6, 6),
+        (6, 6, 8, 8),
+        (6, 6, 10, MOST_STORED),
+        (6, 12, 20, MOST_STORED),
+        (8, 6, 6, 8),
+    ],
+)
+def test_few_visits_are_completed_to_what_is_wanted(known: int, fresh: int, most: int, kept: int) -> None:
+    before, now = visits(known, 5 * MS), visits(fresh, 5 * MS, first=50)
+    renewed = accept(record(1, fresh=now), accepted(*before), most)
+    assert renewed.visits["here"] == (*before, *now)[:kept]
+    assert len(renewed.visits["here"]) == kept
+
+
+def test_unconfirmed_visits_that_look_slower_replace_nothing() -> None:
+    entry = accepted(*STORED)
+    assert accept(record(1, fresh=SLOWER[:2]), entry, 6) == entry
+
+
+def test_a_new_machine_adds_its_visits() -> None:
+    elsewhere = replace(record(1, fresh=SLOWER), environment=THERE)
+    assert accept(elsewhere, accepted(*STORED)).visits == {"here": STORED, "there": SLOWER}
+
+
+def test_the_rounds_of_the_session_are_not_stored() -> None:
+    assert accept(record(1, fresh=()), None).visits == {}
+    assert accept(record(1, fresh=()), accepted(*STORED)) == accepted(*STORED)
+
+
+@pytest.mark.parametrize(
+    ("known", "fresh", "most", "needed"),
+    [(0, 0, 6, 6), (2, 0, 6, 4), (6, 0, 6, 0), (6, 0, 10, 4), (9, 0, 6, 0), (2, 3, 6, 1), (0, 0, 0, 0)],
+)
+def test_unchanged_code_needs_only_the_visits_that_are_missing(
+    known: int, fresh: int, most: int, needed: int
+) -> None:
+    entry = accepted(*STORED[:known]) if known <= 6 else accepted(*visits(known, 5 * MS))
+    assert visits_needed(record(1, fresh=SAME[:fresh]), entry, most) == needed
+
+
+def test_what_is_new_or_has_moved_needs_all_visits() -> None:
+    assert visits_needed(record(1, fresh=()), None, 6) == 6
+    assert visits_needed(record(2, fresh=()), accepted(*STORED), 6) == 6
+    elsewhere = replace(record(1, fresh=()), environment=THERE)
+    assert visits_needed(elsewhere, accepted(*STORED), 6) == 6
+
+
+@pytest.mark.parametrize("now_ns", [9 * MS, 3 * MS], ids=["slower", "faster"])
+def test_a_suspect_of_the_session_asks_for_new_visits(now_ns: int) -> None:
+    suspect = replace(record(1, fresh=()), visit=visit(99, now_ns))
+    assert visits_needed(suspect, accepted(*STORED), 6) == 6
+
+
+def test_without_a_time_pass_no_visits_are_needed() -> None:
+    untimed = replace(record(1, fresh=()), visit=None)
+    assert visits_needed(untimed, None, 6) == visits_needed(untimed, accepted(), 6) == 0
+
+
+def test_the_code_is_that_of_all_that_is_kept() -> None:
+    entry = accepted(*STORED)
+    assert accept(record(1, fresh=SLOWER, code="two"), entry).code == "two"
+    assert accept(record(1, fresh=SAME, code="two"), entry, 8).code == ""
+    assert accept(record(1, fresh=SAME, code="one"), entry, 8).code == "one"
+    assert accept(record(1, fresh=SAME, code="two"), entry, 6).code == "one"
+    other_python = replace(entry, python="cpython-3.11")
+    assert accept(record(1, fresh=SLOWER, code="two"), other_python).code == "one"
 
 
 def test_a_metric_that_is_measured_for_the_first_time_is_added() -> None:
@@ -190,7 +265,8 @@ def test_accepting_many_functions_twice_changes_nothing_more(
     assert accept(_calling(new), entry) == entry
 
 
-_RECORDS = st.builds(record, st.integers(0, 3), st.integers(80, 120), st.integers(90, 120))
+_FRESH = st.builds(visits, st.sampled_from([0, MOST_STORED, 12]), st.sampled_from([3 * MS, 5 * MS, 9 * MS]))
+_RECORDS = st.builds(record, st.integers(0, 3), st.integers(80, 120), fresh=_FRESH)
 
 
 @given(_RECORDS, _RECORDS)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from timed_visits import visit, visits
 
-from pytest_goref.compare.judge import judge
+from pytest_goref.compare.judge import judge, revised
 from pytest_goref.compare.rules import Rules, parse_limits, parse_rule
 from pytest_goref.metrics import (
     ALLOCATED_BYTES,
@@ -28,7 +29,6 @@ from pytest_goref.metrics import (
 from pytest_goref.model import (
     BaselineEntry,
     Environment,
-    Exactness,
     Limit,
     Measurements,
     Metric,
@@ -63,14 +63,19 @@ def tupled(samples: Mapping[str, int | Samples]) -> dict[str, Samples]:
     return {subject: s if isinstance(s, tuple) else (s,) for subject, s in samples.items()}
 
 
-def measured(measurements: Measurements, *, cpu_us: int = 0, problem: str = "") -> Record:
-    visit = Visit((Round(cpu_us * 1000, cpu_us * 1000, 0),)) if cpu_us else None
+def measured(
+    measurements: Measurements,
+    *,
+    timed: Visit | None = None,
+    fresh: tuple[Visit, ...] = (),
+    problem: str = "",
+) -> Record:
     problems = (Problem(ProblemKind.SKIPPED, problem),) if problem else ()
-    return Record(KEY, HERE, Mode.WARM, measurements, visit, problems)
+    return Record(KEY, HERE, Mode.WARM, measurements, timed, problems, fresh=fresh)
 
 
-def accepted(measurements: Measurements, *, cpu_us: int = 0) -> BaselineEntry:
-    return BaselineEntry.from_record(measured(measurements, cpu_us=cpu_us))
+def accepted(measurements: Measurements, *, stored: tuple[Visit, ...] = ()) -> BaselineEntry:
+    return BaselineEntry.from_record(measured(measurements, fresh=stored))
 
 
 def ruled(*texts: str, severity: Severity = FAIL) -> Rules:
@@ -369,74 +374,157 @@ def test_a_limit_that_cannot_be_checked_is_inconclusive(limit: Limit, reason: st
     assert reason in verdict.reason
 
 
-def test_a_slower_test_warns_and_says_that_it_is_not_confirmed() -> None:
-    record = measured(refs(query=1), cpu_us=120)
-    verdict = judge(record, accepted(refs(query=1), cpu_us=100), DEFAULT)
-    reason = "fastest of 1 round in one process, not confirmed"
-    assert verdict == Verdict(
-        KEY,
-        Outcome.SAME,
-        (Finding(CPU_TIME, "", Outcome.REGRESSED, WARN, 100_000, 120_000, reason),),
+MS = 1_000_000
+STORED = visits(6, 5 * MS)
+SLOWER, FASTER = visits(6, 9 * MS, first=50), visits(6, 3 * MS, first=50)
+
+
+def test_one_process_makes_a_suspect_and_convicts_nobody() -> None:
+    record = measured(refs(query=1), timed=visit(50, 9 * MS))
+    verdict = judge(record, accepted(refs(query=1), stored=STORED), ruled("durations:10%"))
+    assert told(verdict) == [("cpu_time", "", Outcome.INCONCLUSIVE, FAIL)]
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason == (
+        "cpu_time perhaps 80 % slower, not confirmed: one process is not enough to tell"
     )
+    assert not verdict.failures
+
+
+@pytest.mark.parametrize("now_ns", [5 * MS, 3 * MS], ids=["unchanged", "perhaps faster"])
+def test_one_process_that_is_no_slower_has_nothing_to_tell(now_ns: int) -> None:
+    record = measured(refs(query=1), timed=visit(50, now_ns))
+    before = accepted(refs(query=1), stored=STORED)
+    assert judge(record, before, DEFAULT) == Verdict(KEY, Outcome.SAME, ())
 
 
 @pytest.mark.parametrize(
-    ("before_us", "after_us", "outcome"),
-    [
-        (100, 110, Outcome.SAME),  # exactly 10 %
-        (100, 50, Outcome.IMPROVED),
-        (1, 19, Outcome.SAME),  # both below 20 us
-        (10, 21, Outcome.SAME),  # 5 % above 20 us
-        (10, 23, Outcome.REGRESSED),  # 15 % above 20 us
-    ],
+    ("rules", "severity", "failures"),
+    [(DEFAULT, WARN, 0), (ruled("durations:10%"), FAIL, 1), (ruled("cpu_time:10%", severity=WARN), WARN, 0)],
 )
-def test_durations_are_judged_above_20_us(before_us: int, after_us: int, outcome: Outcome) -> None:
-    before = accepted(refs(query=1), cpu_us=before_us)
-    verdict = judge(measured(refs(query=1), cpu_us=after_us), before, DEFAULT)
-    assert verdict.outcome is Outcome.SAME  # one process confirms nothing
-    assert [f.outcome for f in verdict.findings] == ([] if outcome is Outcome.SAME else [outcome])
+def test_a_confirmed_slower_test_warns_and_fails_where_a_rule_says_so(
+    rules: Rules, severity: Severity, failures: int
+) -> None:
+    record = measured(refs(query=1), timed=visit(50, 9 * MS), fresh=SLOWER)
+    verdict = judge(record, accepted(refs(query=1), stored=STORED), rules)
+    assert told(verdict) == [("cpu_time", "", Outcome.REGRESSED, severity)]
+    assert (verdict.outcome, verdict.reason) == (Outcome.REGRESSED, "")
+    assert len(verdict.failures) == failures
+    (finding,) = verdict.findings
+    assert finding.reason.startswith("slower by ")
+    assert "99 % sure; 6 fresh processes against 6" in finding.reason
+    assert 4.9 * MS < (finding.before or 0) < 5.2 * MS
+    assert 8.8 * MS < (finding.after or 0) < 9.3 * MS
 
 
-def test_durations_alone_are_a_comparison() -> None:
-    assert judge(measured({}, cpu_us=100), accepted({}, cpu_us=100), DEFAULT).outcome is Outcome.SAME
+def test_a_rule_that_accepts_more_lets_a_slower_test_pass() -> None:
+    record = measured(refs(query=1), fresh=SLOWER)
+    verdict = judge(record, accepted(refs(query=1), stored=STORED), ruled("durations:300%"))
+    assert verdict == Verdict(KEY, Outcome.SAME, ())
 
 
-def test_durations_of_another_machine_are_told_only_to_those_who_ask() -> None:
-    before = accepted(refs(query=1), cpu_us=100)
-    record = replace(measured(refs(query=1), cpu_us=900), environment=replace(HERE, fingerprint="there"))
-    verdict = judge(record, before, DEFAULT)
-    assert verdict.outcome is Outcome.SAME
-    reason = "no rounds of this machine in the baseline"
-    assert verdict.findings == (Finding(CPU_TIME, "", Outcome.INCOMPARABLE, OFF, None, None, reason),)
+def test_a_confirmed_faster_test_is_improved() -> None:
+    record = measured(refs(query=1), fresh=FASTER)
+    verdict = judge(record, accepted(refs(query=1), stored=STORED), DEFAULT)
+    assert verdict.outcome is Outcome.IMPROVED
+    assert verdict.findings[0].reason.startswith("faster by ")
+
+
+def test_fresh_processes_count_before_the_session_that_was_slow() -> None:
+    record = measured(refs(query=1), timed=visit(50, 9 * MS), fresh=visits(6, 5 * MS, first=60))
+    before = accepted(refs(query=1), stored=STORED)
+    assert judge(record, before, DEFAULT) == Verdict(KEY, Outcome.SAME, ())
+
+
+def test_fresh_processes_too_few_for_a_look_leave_it_open() -> None:
+    record = measured(refs(query=1), fresh=SLOWER[:5])
+    verdict = judge(record, accepted(refs(query=1), stored=STORED), ruled("durations:10%"))
+    assert told(verdict) == [("cpu_time", "", Outcome.INCONCLUSIVE, FAIL)]
+    assert " in 5 fresh processes against 6: " in verdict.reason
+    assert not verdict.failures
+
+
+def test_more_work_outranks_a_slower_test_and_both_are_told() -> None:
+    record = measured(refs(query=2), fresh=SLOWER)
+    verdict = judge(record, accepted(refs(query=1), stored=STORED), DEFAULT)
+    assert told(verdict) == [
+        ("refs", "query", Outcome.REGRESSED, FAIL),
+        ("cpu_time", "", Outcome.REGRESSED, WARN),
+    ]
+
+
+@pytest.mark.parametrize("fresh", [(), STORED[:1]], ids=["session", "fresh"])
+def test_durations_alone_are_a_comparison(fresh: tuple[Visit, ...]) -> None:
+    record = measured({}, timed=visit(50, 5 * MS), fresh=fresh)
+    assert judge(record, accepted({}, stored=STORED), DEFAULT) == Verdict(KEY, Outcome.SAME, ())
+
+
+SHORT = visits(6, 3_000)
+ELSEWHERE = "durations of another machine do not compare (here -> there); use --goref-compare=git:REV"
+TOO_FEW = "durations of 2 processes are too few to compare with: save with --goref-visits=6"
+TOO_SHORT = "rounds below 20.0 us cannot be compared: time the function with goref.measure"
+
+
+@pytest.mark.parametrize("in_fresh_processes", [False, True])
+@pytest.mark.parametrize(
+    ("stored", "now", "machine", "reason"),
+    [
+        (STORED, SLOWER, "there", ELSEWHERE),
+        (STORED[:2], SLOWER, "here", TOO_FEW),
+        (SHORT, SHORT, "here", TOO_SHORT),
+    ],
+    ids=["another machine", "too few", "too short"],
+)
+def test_durations_that_do_not_compare_are_told_only_to_those_who_ask(
+    stored: tuple[Visit, ...],
+    now: tuple[Visit, ...],
+    machine: str,
+    reason: str,
+    in_fresh_processes: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    timed = measured({}, timed=now[0], fresh=now if in_fresh_processes else ())
+    timed = replace(timed, environment=replace(HERE, fingerprint=machine))
+    record, before = replace(timed, measurements=refs(query=1)), accepted(refs(query=1), stored=stored)
+
+    def finding(severity: Severity) -> Finding:
+        return Finding(CPU_TIME, "", Outcome.INCOMPARABLE, severity, None, None, reason)
+
+    assert judge(record, before, DEFAULT) == Verdict(KEY, Outcome.SAME, (finding(OFF),))
+    asked = judge(record, before, ruled("durations:10%"))
+    assert asked == Verdict(KEY, Outcome.SAME, (finding(FAIL),))
+    assert not asked.failures
     assert judge(record, before, ruled("durations:off")).findings == ()
-    only_timed = judge(replace(record, measurements={}), accepted({}, cpu_us=100), DEFAULT)
+    only_timed = judge(timed, accepted({}, stored=stored), DEFAULT)
     assert (only_timed.outcome, only_timed.reason) == (Outcome.INCOMPARABLE, reason)
 
 
 def test_durations_that_are_off_are_not_told() -> None:
-    before = accepted(refs(query=1), cpu_us=100)
-    verdict = judge(measured(refs(query=1), cpu_us=900), before, ruled("durations:off"))
+    before = accepted(refs(query=1), stored=STORED)
+    verdict = judge(measured(refs(query=1), fresh=SLOWER), before, ruled("durations:off"))
     assert verdict == Verdict(KEY, Outcome.SAME, ())
 
 
 def test_a_slower_test_is_no_explanation_of_a_failure_when_durations_are_off() -> None:
-    before = accepted(refs(query=1), cpu_us=100)
-    verdict = judge(measured(refs(query=2), cpu_us=900), before, ruled("durations:off"))
+    before = accepted(refs(query=1), stored=STORED)
+    verdict = judge(measured(refs(query=2), fresh=SLOWER), before, ruled("durations:off"))
     assert told(verdict) == [("refs", "query", Outcome.REGRESSED, FAIL)]
 
 
 def test_timers_are_judged_by_their_names() -> None:
-    rounds = (Round(100_000, 100_000, 0),)
-    before = replace(accepted({}), visits={"here": (Visit(rounds, {"parse": (50, 60), "old": (7,)}),)})
-    record = replace(measured({}), visit=Visit(rounds, {"parse": (70, 65), "new": (9,)}))
-    verdict = judge(record, before, DEFAULT)
-    assert verdict.outcome is Outcome.SAME
-    reason = "fastest of 2 rounds in one process, not confirmed"
-    assert verdict.findings == (
-        Finding(CPU_TIME, "parse", Outcome.REGRESSED, WARN, 50, 65, reason),
-        Finding(CPU_TIME, "new", Outcome.NEW, OFF, None, 9, "not timed before"),
-        Finding(CPU_TIME, "old", Outcome.GONE, OFF, 7, None, "not timed in this run"),
-    )
+    before = accepted({}, stored=visits(6, 5 * MS, parse=30_000, render=40_000, old=50_000))
+    now = visits(6, 5 * MS, first=50, parse=30_000, render=60_000, new=50_000)
+    verdict = judge(measured({}, fresh=now), before, ruled("durations:10%"))
+    assert told(verdict) == [("cpu_time", "render", Outcome.REGRESSED, FAIL)]
+    assert (verdict.findings[0].after or 0) < MS  # of one call, not of a hundred
+
+
+def test_revised_findings_make_a_revised_verdict() -> None:
+    before, record = accepted(refs(query=1), stored=STORED), measured(refs(query=1), timed=visit(50, 9 * MS))
+    suspect = judge(record, before, ruled("durations:10%"))
+    confirmed = judge(replace(record, fresh=SLOWER), before, ruled("durations:10%"))
+    assert suspect.reason
+    assert revised(suspect, confirmed.findings) == confirmed
+    same = Finding(CPU_TIME, "", Outcome.SAME, FAIL, 5 * MS, 5 * MS)
+    assert revised(suspect, [same]) == Verdict(KEY, Outcome.SAME, ())
 
 
 def test_findings_are_told_by_importance_then_by_group_then_by_size() -> None:
@@ -448,7 +536,7 @@ def test_findings_are_told_by_importance_then_by_group_then_by_size() -> None:
         REFS: {"a": (6,), "b": (9,), "c": (4,), "v": (5, 6)},
         CALLS: {"f": (30,), "g": (10,), "h": (50,), "i": (2,)},
     }
-    verdict = judge(measured(after, cpu_us=200), accepted(before, cpu_us=100), DEFAULT)
+    verdict = judge(measured(after, fresh=SLOWER), accepted(before, stored=STORED), DEFAULT)
     assert [(f.metric.name, f.subject) for f in verdict.findings] == [
         ("refs", "b"),  # failures: +4, +1
         ("refs", "a"),
@@ -612,24 +700,26 @@ _SAMPLES = st.lists(st.integers(0, 40), min_size=1, max_size=3).map(tuple)
 _METRICS = st.sampled_from([REFS, CALLS, LEAKED_REFS, ALLOCATION_COUNT])
 _MEASUREMENTS = st.dictionaries(_METRICS, st.dictionaries(_SUBJECTS, _SAMPLES), min_size=1)
 _ROUNDS = st.builds(Round, st.integers(0, 10**6), st.integers(0, 10**6), st.just(0))
-_VISITS = st.builds(
-    Visit, st.lists(_ROUNDS, min_size=1, max_size=3).map(tuple), st.dictionaries(_SUBJECTS, _SAMPLES)
-)
+_TIMED = st.lists(_ROUNDS, min_size=1, max_size=3).map(tuple)
+_VISITS = st.builds(Visit, _TIMED, st.fixed_dictionaries({"a": _TIMED}))
 _RECORDS = st.builds(
     Record,
     st.just(KEY),
     st.just(HERE),
     st.sampled_from(Mode),
     _MEASUREMENTS,
-    st.none() | _VISITS,
+    st.none(),
     concurrent=st.booleans(),
+    fresh=st.lists(_VISITS, max_size=6).map(tuple),
 )
 
 
 @given(_RECORDS)
 def test_a_record_held_against_itself_is_the_same(record: Record) -> None:
     verdict = judge(record, BaselineEntry.from_record(record), DEFAULT)
-    assert verdict == Verdict(KEY, Outcome.SAME, ())
+    assert verdict.outcome is Outcome.SAME
+    # Durations that are too few or too short are told to those who ask.
+    assert {(f.outcome, f.severity) for f in verdict.findings} <= {(Outcome.INCOMPARABLE, OFF)}
 
 
 @given(_RECORDS, _RECORDS, _METRICS, _SUBJECTS, st.integers(1, 40))
@@ -649,8 +739,7 @@ def test_more_work_never_heals_a_test(
 @given(_RECORDS, _RECORDS)
 def test_every_verdict_has_the_outcome_that_its_findings_amount_to(old: Record, new: Record) -> None:
     verdict = judge(new, BaselineEntry.from_record(old), DEFAULT)
-    sure = [f for f in verdict.findings if f.metric.exactness is not Exactness.NOISY]
-    judged = {f.outcome for f in sure if f.severity is not OFF}
+    judged = {f.outcome for f in verdict.findings if f.severity is not OFF}
     assert Outcome.SAME not in {f.outcome for f in verdict.findings}
     assert (verdict.outcome is Outcome.REGRESSED) == (Outcome.REGRESSED in judged)
     assert bool(verdict.reason) == (verdict.outcome in {Outcome.INCOMPARABLE, Outcome.INCONCLUSIVE})

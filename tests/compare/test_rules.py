@@ -215,14 +215,28 @@ def test_off_turns_a_group_off_whatever_asks_for_it(severity: Severity) -> None:
     assert {rules.rule(metric).severity for metric in DURATIONS} == {Severity.OFF}
 
 
-@pytest.mark.parametrize("text", ["durations:10%", "cpu_time:10%+1ms", "wall_time:1s"])
-def test_durations_cannot_fail_a_test(text: str) -> None:
-    with pytest.raises(InvalidValueError, match="not confirmed") as caught:
-        Rules.default().with_changes([(Severity.FAIL, parse_rule(text))])
-    message = str(caught.value)
-    assert repr(text) in message
-    assert "--goref-warn=durations:10%" in message
-    assert "max_duration=" in message
+@pytest.mark.parametrize("severity", [Severity.FAIL, Severity.WARN])
+@pytest.mark.parametrize(
+    ("text", "tolerances"),
+    [
+        ("durations:10%", {CPU_TIME: Tolerance(0.1), WALL_TIME: Tolerance(0.1)}),
+        ("cpu_time:10%+1ms", {CPU_TIME: Tolerance(0.1, 1_000_000)}),
+        ("wall_time:1s", {WALL_TIME: Tolerance(0.0, 1_000_000_000)}),
+    ],
+)
+def test_durations_fail_or_warn_as_any_other_metric(
+    text: str, tolerances: dict[Metric, Tolerance], severity: Severity
+) -> None:
+    rules = Rules.default().with_changes([(severity, parse_rule(text))])
+    assert rules.chosen == set(tolerances)
+    assert {metric: rules.rule(metric) for metric in tolerances} == {
+        metric: Rule(tolerance, severity) for metric, tolerance in tolerances.items()
+    }
+
+
+@pytest.mark.parametrize("metric", DURATIONS)
+def test_slower_tests_warn_by_default(metric: Metric) -> None:
+    assert Rules.default().rule(metric).severity is Severity.WARN
 
 
 def test_limits_are_read_from_a_marker() -> None:

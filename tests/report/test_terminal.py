@@ -11,7 +11,7 @@ from pytest_goref.report.text import printable
 
 CALLS = Row("calls", "app/orders.py:total", "100", "200", "+100 (+100 %)", "")
 LONG = Row("refs", "/dao/psql/some/very/long/scope:query.with.a.long.name", "12", "13", "+1 (+8.3 %)", "")
-NOTED = Row("cpu_time", "", "10.0 ms", "12.5 ms", "+2.50 ms (+25 %)", "fastest of 20 rounds, not confirmed")
+NOTED = Row("cpu_time", "", "10.0 ms", "12.5 ms", "+2.50 ms (+25 %)", "slower by 22 % to 27 %, 99 % sure")
 
 
 def test_a_row_reads_from_left_to_right() -> None:
@@ -40,7 +40,7 @@ def test_a_long_subject_is_shortened_in_the_middle() -> None:
 def test_a_long_note_stands_below_its_row_when_there_is_no_room_beside_it() -> None:
     short = Row("refs", "db.query", "", "4", "", "limit 3")
     lines = table([short, LONG, NOTED], (), 84)
-    assert lines[3:] == ["    fastest of 20 rounds, not confirmed"]
+    assert lines[3:] == ["    slower by 22 % to 27 %, 99 % sure"]
     assert lines[0].endswith("  limit 3")
     assert len(table([NOTED], (), 90)) == 1
 
