@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 SCHEMA: Final = """
-PRAGMA user_version = 1;             -- 1: the first
+PRAGMA user_version = 2;             -- 1: the first; 2: run.conditions
 
 -- Where something was measured; few, and so never removed.
 CREATE TABLE environment (
@@ -40,7 +40,8 @@ CREATE TABLE run (
     exit_status INTEGER NOT NULL,
     complete INTEGER NOT NULL,       -- 1 when the whole selection ran
     scope TEXT NOT NULL,             -- JSON list of the paths that were selected
-    plugin_version TEXT NOT NULL
+    plugin_version TEXT NOT NULL,
+    conditions TEXT NOT NULL DEFAULT ''  -- what would have spoiled durations, in words
 );
 
 -- One test of one run, in the order in which tests ended. The record is one JSON text: a new metric changes
@@ -55,6 +56,12 @@ CREATE TABLE result (
     UNIQUE (run_id, path, name)
 );
 """
+_TO_SECOND: Final = """
+ALTER TABLE run ADD COLUMN conditions TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 2;
+"""
+_FIRST_AS_SECOND: Final = "CREATE TEMP VIEW run AS SELECT *, '' AS conditions FROM main.run"
+"""Shows a database of the first version, which may not be changed, as one of the second."""
 _BEYOND_REPAIR: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _TAKEN: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNWRITABLE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
@@ -81,7 +88,10 @@ def opened_for_writing(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Con
 
     """
     with named_errors(path), _connected(str(path), busy_timeout_ms) as connection:
-        if not _is_made(connection, path):
+        version = _version(connection, path)
+        if version == 1:
+            connection.executescript(f"BEGIN IMMEDIATE; {_TO_SECOND} COMMIT;")
+        if not version:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # this and the next: no effect later
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
@@ -106,7 +116,12 @@ def opened_for_reading(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Con
         return
     try:
         with named_errors(path), _connected_read_only(path, busy_timeout_ms) as connection:
-            yield connection if _is_made(connection, path) else None
+            version = _version(connection, path)
+            if version == 1:
+                connection.execute("PRAGMA temp_store = MEMORY")
+                connection.execute(_FIRST_AS_SECOND)
+            connection.execute("PRAGMA query_only = ON")
+            yield connection if version else None
     except DamagedDatabaseError as error:
         raise HistoryError(
             f"{error}: delete it, or run pytest with --goref: it is then moved aside"
@@ -188,12 +203,11 @@ def _connected_read_only(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.C
             raise
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with _connected(uri, busy_timeout_ms) as connection:
-        connection.execute("PRAGMA query_only = ON")
         yield connection
 
 
-def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether the schema is there; it is not in an empty database.
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the schema, 0 of an empty database.
 
     Raises:
         HistoryError: it is newer than this package, or the database is not ours.
@@ -205,9 +219,9 @@ def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
             f"{path}: written by a newer pytest-goref (version {version}; this one reads up to "
             f"{SCHEMA_VERSION}): upgrade, or move the file away"
         )
-    if version != SCHEMA_VERSION and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+    if version < 1 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise HistoryError(f"{path}: the database of another program: move it away")
-    return bool(version == SCHEMA_VERSION)
+    return max(int(version), 0)
 
 
 def _is_missing(path: Path) -> bool:

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 StoredText = str | bytes
 SELECT_RUNS: Final = """
     SELECT run.id, started_at, revision, python, machine, fingerprint, exit_status, complete, scope,
-        plugin_version
+        plugin_version, conditions
     FROM run JOIN environment ON environment.id = run.environment_id
     ORDER BY run.id DESC
 """
-_RUN_TYPES: Final = (int, str, str, int, int, str, str)
+_RUN_TYPES: Final = (int, str, str, int, int, str, str, str)
 INSERT_RUN: Final = """
-    INSERT INTO run (started_at, revision, environment_id, exit_status, complete, scope, plugin_version)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO run
+        (started_at, revision, environment_id, exit_status, complete, scope, plugin_version, conditions)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 SELECT_RESULTS: Final = """
     SELECT path, name, outcome, python, machine, fingerprint, record
@@ -50,6 +51,7 @@ class RunInfo:
         complete: whether the whole selection ran.
         scope: POSIX paths relative to rootdir that were selected; an empty path is all of it.
         plugin_version: the version of this package.
+        conditions: what on this machine would have spoiled durations, in words, "" for nothing known.
 
     """
 
@@ -61,6 +63,7 @@ class RunInfo:
     complete: bool
     scope: tuple[str, ...]
     plugin_version: str
+    conditions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ def row_of_run(run: RunInfo, environment_id: int) -> tuple[object, ...]:
         run.complete,
         _compact(run.scope),
         run.plugin_version,
+        run.conditions,
     )
 
 
@@ -101,15 +105,24 @@ def run_of_row(row: tuple[Any, ...]) -> RunInfo:
         CodecError: a column holds something else.
 
     """
-    run_id, started_at, commit, *where, exit_status, complete, scope, version = row
-    if tuple(map(type, (run_id, started_at, commit, exit_status, complete, scope, version))) != _RUN_TYPES:
+    run_id, started_at, commit, *where, exit_status, complete, scope, version, conditions = row
+    own = (run_id, started_at, commit, exit_status, complete, scope, version, conditions)
+    if tuple(map(type, own)) != _RUN_TYPES:
         raise CodecError((), "a column holds a value of another type")
     paths = parse_json(scope.encode())
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise CodecError(("scope",), "expected a list of text")
     environment = _environment_of_columns(where)
     return RunInfo(
-        run_id, started_at, commit, environment, exit_status, bool(complete), tuple(paths), version
+        run_id,
+        started_at,
+        commit,
+        environment,
+        exit_status,
+        bool(complete),
+        tuple(paths),
+        version,
+        conditions,
     )
 
 
