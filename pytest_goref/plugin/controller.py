@@ -17,6 +17,7 @@ from pytest_goref.plugin.results import Results
 from pytest_goref.plugin.selection import Scope, Selection
 from pytest_goref.plugin.settings import executes_tests
 from pytest_goref.plugin.telling import summarize
+from pytest_goref.profilers.conditions import conditions
 from pytest_goref.report.summary import Saved
 from pytest_goref.report.terminal import render_summary
 from pytest_goref.report.text import printable
@@ -25,9 +26,11 @@ from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, RunInfo, TestResult
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from pytest_goref.model import BaselineEntry, TestKey
+    from pytest_goref.plugin.saving import Saving
     from pytest_goref.plugin.settings import Settings
     from pytest_goref.store.reference import Reference
 
@@ -55,12 +58,14 @@ class Controller:
 
     Args:
         purpose: what the session is for.
+        saving: times what is to be saved.
         scratch: where profilers put their files, in this process and in workers.
 
     """
 
-    def __init__(self, purpose: Purpose, scratch: Path) -> None:
+    def __init__(self, purpose: Purpose, saving: Saving, scratch: Path) -> None:
         self._purpose = purpose
+        self._saving = saving
         self._keeper = ProfileKeeper(CacheDirectory(purpose.settings.cache), scratch)
         self._results = Results()
         self._notes: list[str] = []
@@ -69,11 +74,23 @@ class Controller:
         self._run_id: int | None = None
         self._missing: tuple[TestKey, ...] = ()
         self._scope = Scope((), "")
+        self._conditions = conditions()  # before this session is a load itself
         self._began = dt.datetime.now(dt.UTC).astimezone()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what a test has measured."""
         self._results.add(report)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Time what is to be saved, after the last test and when all suspects are confirmed."""
+        result = yield
+        name = self._purpose.settings.save
+        if name:
+            baselines = Baselines(CacheDirectory(self._purpose.settings.cache))
+            stored = baselines.open(name) if baselines.exists(name) else None
+            self._notes.extend(self._saving.time(self._results, stored))
+        return result
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
@@ -100,6 +117,7 @@ class Controller:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._purpose.settings.save:
             self._save_or_fail(session)
+        self._notes.extend(self._spoiled())
         if self._results.by_key:
             self._remember_if_possible(session)
             self._leave_profiles(session)
@@ -117,6 +135,14 @@ class Controller:
             if gone or unmarked:
                 missing.append(key)
         return tuple(missing)
+
+    def _spoiled(self) -> Iterator[str]:
+        """Tell what spoils durations, when some were judged or saved."""
+        settings, spoilers = self._purpose.settings, self._conditions.spoilers
+        records = (result.record for result in self._results.by_key.values())
+        timed = any(record is not None and record.visit is not None for record in records)
+        if timed and spoilers and (settings.save or settings.compare):
+            yield f"durations vary more than they have to: {'; '.join(spoilers)}"
 
     def _save_or_fail(self, session: pytest.Session) -> None:
         """Save, which the user has asked for; when that is not possible the session fails."""
@@ -156,7 +182,8 @@ class Controller:
         changes: dict[TestKey, BaselineEntry] = {}
         for key, result in self._results.by_key.items():
             if result.accepted and result.record is not None:
-                changes[key] = accept(result.record, stored.get(key) if stored else None)
+                entry = stored.get(key) if stored else None
+                changes[key] = accept(result.record, entry, self._purpose.settings.visits)
         saved = baselines.save(name, changes)
         self._saved = Saved(name, saved.new + saved.changed, saved.unchanged)
 
@@ -179,6 +206,7 @@ class Controller:
             ),
             scope=self._scope.paths,
             plugin_version=__version__,
+            conditions=self._conditions.words,
         )
         results = (TestResult(key, r.outcome, r.record) for key, r in self._results.by_key.items())
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -11,19 +13,23 @@ import pytest
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.plugin.keys import is_unstable, key_of, spelling_of
-from pytest_goref.plugin.measurement import ItemMeasurement, Judging, Plan
+from pytest_goref.plugin.measurement import ItemMeasurement, Plan
 from pytest_goref.plugin.passes import PASSES
 from pytest_goref.plugin.process_state import ProcessState
-from pytest_goref.plugin.protocol import execute_measured, failed_silently
+from pytest_goref.plugin.protocol import Held, execute_measured, failed_silently
 from pytest_goref.plugin.settings import Settings, is_measured, read_request
 from pytest_goref.profilers.tasks import code_of_coroutine
 from pytest_goref.profilers.watcher import watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Generator, Mapping
 
+    from pytest_goref.plugin.conclusion import Conclusion, Judging
     from pytest_goref.plugin.pass_context import Tools
     from pytest_goref.plugin.region import Region
+
+Hold = Callable[["Conclusion", Callable[[str], None]], None]
+"""Keeps what is known of a test, and what logs its reports when its verdict is known."""
 
 _WIDEST: Final = 100
 _REPEATS_ITSELF: Final = (
@@ -39,6 +45,7 @@ class ItemHooks:
         settings: of the session.
         tools: the profilers of the session.
         judging: how verdicts are reached.
+        hold: keeps a test that must wait for its verdict, and what then logs its reports.
         prepare: by the name of a pass, what must have happened before a test that it measures is executed.
 
     """
@@ -48,8 +55,10 @@ class ItemHooks:
         settings: Settings,
         tools: Tools,
         judging: Judging,
+        hold: Hold,
         prepare: Mapping[str, Callable[[], None]] = MappingProxyType({}),
     ) -> None:
+        self._hold = hold
         self._prepare = prepare
         self._settings = settings
         self._tools = tools
@@ -68,9 +77,20 @@ class ItemHooks:
         self._current, self._item = self._begin(item), item
         if self._current is None or not self._current.plan.driven:
             return None
-        execute_measured(item, nextitem, self._current)
+        measurement = self._current
+        held = execute_measured(item, nextitem, measurement)
+        if held is not None and measurement.conclusion is not None:
+            self._hold(measurement.conclusion, partial(self._release, measurement, held))
         self._current = self._item = None
         return True
+
+    def _release(self, measurement: ItemMeasurement, held: Held, failure: str) -> None:
+        """Log the reports of a test that had to wait for its verdict."""
+        self._current, self._item = measurement, held.item
+        try:
+            held.release(failure)
+        finally:
+            self._current = self._item = None
 
     def _begin(self, item: pytest.Item) -> ItemMeasurement | None:
         self._wrong_marker = ""
@@ -155,7 +175,7 @@ class ItemHooks:
         looking_on = not measurement.plan.driven and call.when == "call"
         if looking_on and call.excinfo is None and not failed_silently(item):
             measurement.execute_once(measurement.plan.once)
-            failure = measurement.conclude()
+            failure = measurement.conclude(may_wait=False)
             if failure:
                 failed = pytest.CallInfo.from_call(lambda: pytest.fail(failure, pytrace=False), when="call")
                 call.excinfo = failed.excinfo

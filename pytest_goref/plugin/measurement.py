@@ -7,23 +7,18 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.compare.judge import judge
-from pytest_goref.compare.where import Evidence, explain
 from pytest_goref.environment import current_environment
-from pytest_goref.errors import GorefError
 from pytest_goref.metrics import CPU_TIME
-from pytest_goref.model import Exactness, Mode, Problem, ProblemKind, Record, Severity, TestKey
+from pytest_goref.model import Mode, Problem, ProblemKind, Record, Severity, TestKey
+from pytest_goref.plugin.conclusion import Conclusion, Judging
 from pytest_goref.plugin.pass_context import Collected, NotRepeatableError, PassContext, Tools
 from pytest_goref.plugin.passes import COUNTS, PASSES, TIME
 from pytest_goref.plugin.process_state import ProcessState
 from pytest_goref.plugin.region import Execution, Region
-from pytest_goref.profile import ProfileKind
 from pytest_goref.profilers.clock import ClockProfiler
 from pytest_goref.report.plain import verdict_to_plain
-from pytest_goref.report.rows import failure_text
 from pytest_goref.store.codec import record_to_plain
 from pytest_goref.store.profile_codec import profile_to_plain
-from pytest_goref.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,36 +27,14 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_goref.plugin.protocol import Execute
-    from pytest_goref.plugin.settings import Request
-    from pytest_goref.plugin.visits import Visits
+    from pytest_goref.plugin.request import Request
     from pytest_goref.profilers.leaks import RunningLeaks
-    from pytest_goref.store.reference import Reference
 
 REPORT_ATTRIBUTE: Final = "goref"
 """The attribute of a test report that carries what was measured, as JSON text."""
 
 _SHORTEST_EXPLAINED_NS: Final = 20_000
 """Shorter rounds are mostly the cost of timing them."""
-
-_STRICT: Final = (Outcome.NEW, Outcome.INCOMPARABLE, Outcome.INCONCLUSIVE)
-
-
-@dataclass(frozen=True, slots=True)
-class Judging:
-    """How the verdict on a test is reached.
-
-    Attributes:
-        reference: what is compared with; None when nothing is.
-        strict: whether tests that were not compared fail.
-        saved: whether the results are to become a baseline, which has to explain what comes after it.
-        visits: what checks regressions in fresh processes; None when that is not needed.
-
-    """
-
-    reference: Reference | None = None
-    strict: bool = False
-    saved: bool = False
-    visits: Visits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +84,7 @@ class ItemMeasurement:
         self._window: RunningLeaks | None = None
         self._collected = Collected()
         self._record: Record | None = None
-        self._verdict: Verdict | None = None
+        self.conclusion: Conclusion | None = None
 
     @contextlib.contextmanager
     def first(self) -> Iterator[None]:
@@ -189,16 +162,11 @@ class ItemMeasurement:
         return self._made(Mode.WARM)
 
     def _needs_explanation(self) -> bool:
-        """Return whether durations were taken whose difference to others is to be explained now, or later."""
+        """Return whether durations were taken whose difference to later ones is to be explained."""
         visit, rule = self._collected.visit(), self.plan.request.rules.rule(CPU_TIME)
-        if visit is None or rule.severity is Severity.OFF:
+        if visit is None or rule.severity is Severity.OFF or not self._judging.saved:
             return False
-        if min(timed.wall_ns for timed in visit.rounds) < _SHORTEST_EXPLAINED_NS:
-            return False
-        return self._judging.saved or any(
-            finding.outcome is Outcome.REGRESSED and finding.metric.exactness is Exactness.NOISY
-            for finding in self._judge(self._made(Mode.WARM)).findings
-        )
+        return min(timed.wall_ns for timed in visit.rounds) >= _SHORTEST_EXPLAINED_NS
 
     def _taken(self) -> list[str]:
         """Return the passes that are asked for and can be taken, in the order in which they are."""
@@ -229,54 +197,34 @@ class ItemMeasurement:
             visit=collected.visit(),
             problems=tuple(collected.problems),
             concurrent=collected.concurrent,
+            code=collected.code,
         )
 
-    def conclude(self) -> str:
-        """Judge the record; return the text with which the test fails, "" when it does not."""
+    def conclude(self, *, may_wait: bool) -> str | None:
+        """Judge the record.
+
+        Args:
+            may_wait: whether a suspect may wait for fresh processes.
+
+        Returns:
+            The text with which the test fails, "" when it does not, None when fresh processes have to tell.
+
+        """
         if self._record is None:
             return ""
-        verdict, reference = self._judge(self._record), self._judging.reference
-        if self._judging.visits is not None and reference is not None and self.plan.driven:
-            first_ns = self._first.round.wall_ns if self._first.round else 0
-            self._record, verdict = self._judging.visits.checked(
-                self._record, verdict, reference, self.plan.request.rules, first_ns
-            )
-        verdict = self._verdict = self._explained(verdict, self._record)
-        not_compared = self._judging.strict and reference is not None and verdict.outcome in _STRICT
-        if verdict.failures or not_compared:
-            against = reference.words if reference else ""
-            return failure_text(verdict, against, self.plan.spelling, self.plan.width)
-        return ""
-
-    def _judge(self, record: Record) -> Verdict:
-        request, reference = self.plan.request, self._judging.reference
-        try:
-            expected = reference.get(record.key) if reference else None
-        except GorefError as error:  # it was readable when the session began
-            return Verdict(record.key, Outcome.INCOMPARABLE, (), str(error))
-        return judge(record, expected, request.rules, request.limits, compare=reference is not None)
-
-    def _explained(self, verdict: Verdict, record: Record) -> Verdict:
-        """Return ``verdict`` with the places where its regressions sit."""
-        reference, collected = self._judging.reference, self._collected
-        if reference is None or not verdict.findings:
-            return verdict
-        cpu_after = next((p for p in collected.profiles() if p.kind is ProfileKind.CPU), None)
-        try:
-            expected = reference.get(record.key)
-            cpu_before = cpu_after and reference.profile(record.key, ProfileKind.CPU)
-            evidence = Evidence(collected.callers, cpu_before, cpu_after)
-        except GorefError:  # the verdict says so
-            return verdict
-        return replace(verdict, where=explain(verdict, record, expected, evidence))
+        first_ns = self._first.round.wall_ns if self._first.round else 0
+        self.conclusion = conclusion = Conclusion(self.plan, self._judging, self._record, self._collected)
+        if self.plan.driven:
+            conclusion.check_seeds(first_ns)
+        return None if may_wait and conclusion.must_wait else conclusion.text()
 
     def attach(self, report: pytest.TestReport) -> None:
         """Put key, record and verdict on a report, as one text that survives any transport."""
         key = self.plan.key
         plain: dict[str, object] = {"key": [key.path, key.name]}
-        if report.when == "call" and self._record is not None and self._verdict is not None:
-            plain["record"] = record_to_plain(self._record)
-            plain["verdict"] = verdict_to_plain(self._verdict)
+        if report.when == "call" and self.conclusion is not None:
+            plain["record"] = record_to_plain(self.conclusion.record)
+            plain["verdict"] = verdict_to_plain(self.conclusion.verdict)
             plain["profiles"] = [profile_to_plain(profile) for profile in self._collected.profiles()]
             if self._collected.capture is not None:
                 plain["capture"] = str(self._collected.capture)

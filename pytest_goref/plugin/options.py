@@ -32,7 +32,11 @@ class Option(NamedTuple):
 
 OPTIONS: Final = (
     Option("save", "NAME", "store what the tests did as the baseline NAME"),
-    Option("compare", "NAME|last|run:N|FILE", "fail tests that do more than this baseline, run or file"),
+    Option(
+        "compare",
+        "NAME|last|run:N|FILE|git:REV",
+        "fail tests that do more than this baseline, run, file or revision",
+    ),
     Option("fail", "RULE", "fail beyond RULE, such as 'calls:5%%+8' or 'counts:0'", "linelist", many=True),
     Option(
         "warn", "RULE", "warn beyond RULE, such as 'durations:10%%' or 'calls:off'", "linelist", many=True
@@ -40,6 +44,8 @@ OPTIONS: Final = (
     Option("strict", "", "fail new, missing, incomparable and inconclusive tests too", "bool"),
     Option("passes", "LIST", "what to measure: counts,memory,time,cpu", "string"),
     Option("rounds", "N|auto", "timed executions of each test", "string"),
+    Option("visits", "N", "how many fresh processes time each saved test", "string"),
+    Option("lock", "on|off", "whether sessions of one machine wait for one another to time", "string"),
     Option("export", "DIR:FORMAT", "write the CPU and memory profile of each test into DIR"),
     Option("all", "", "measure every test, not only marked ones", "bool"),
 )

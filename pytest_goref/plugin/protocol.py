@@ -3,7 +3,7 @@
 The first execution is the test as it is and decides the outcome; its call report is held while quiet
 executions follow, each with set-up, call and tear-down of the function-scoped fixtures, while wider fixtures
 stay. Between executions the item is torn down as if a copy of it came next; only the last tear-down sees the
-real next item.
+real next item. When the verdict has to wait for fresh processes, the reports of call and tear-down wait too.
 
 This module is the one door to what pytest does not offer publicly: the request of an item, its report
 sections and its stash as a whole, and the exceptions a unittest item collects (pytest 8.4 to 9.x).
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import pytest
 
+from pytest_goref.plugin.phases import Phase, has_passed, joined, lift_timeout, merged, reason
 from pytest_goref.plugin.quiet import quiet
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class Measurement(Protocol):
         """Execute the test as often as is wanted."""
         ...
 
-    def conclude(self) -> str:
-        """Judge; return the text with which the test fails, "" when it does not."""
+    def conclude(self, *, may_wait: bool) -> str | None:
+        """Judge; return the text with which the test fails, "" when it does not, None when that must wait."""
         ...
 
     def attach(self, report: pytest.TestReport) -> None:
@@ -99,13 +100,57 @@ class _ItemState:
         item.extra_keyword_matches.update(self.extra_keywords)
 
 
-def execute_measured(item: pytest.Item, nextitem: pytest.Item | None, measurement: Measurement) -> None:
-    """Execute ``item`` as pytest's own protocol would, and as often as ``measurement`` wants."""
+class Held:
+    """The reports of a test whose verdict is not known yet; what the session learns of its end waits too.
+
+    Args:
+        item: the test, torn down.
+        log: logs the reports, given the text with which the test fails.
+
+    """
+
+    def __init__(self, item: pytest.Item, log: Callable[[str], None]) -> None:
+        self.item = item
+        self._log = log
+
+    def release(self, failure: str) -> None:
+        """Log the reports.
+
+        Args:
+            failure: the text with which the test fails, "" when it does not.
+
+        """
+        try:
+            self._log(failure)
+        finally:
+            _finish(self.item)
+
+
+def execute_measured(
+    item: pytest.Item, nextitem: pytest.Item | None, measurement: Measurement
+) -> Held | None:
+    """Execute ``item`` as pytest's own protocol would, and as often as ``measurement`` wants.
+
+    Returns:
+        The reports that wait for the verdict; None when all are logged.
+
+    """
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    log = None
     try:
-        _Protocol(item, nextitem, measurement).run()
+        log = _Protocol(item, nextitem, measurement).run()
     finally:
-        _drop_request(item)
+        if log is None:
+            _drop_request(item)
+    if log is not None:
+        return Held(item, log)
+    _finish(item)
+    return None
+
+
+def _finish(item: pytest.Item) -> None:
+    """Let go of the item, whose reports are all logged."""
+    _drop_request(item)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
 
@@ -126,13 +171,6 @@ def _renew_request(item: pytest.Item) -> None:
         item._obj = None  # type: ignore[attr-defined]
 
 
-def _lift_timeout(item: pytest.Item) -> None:
-    """Stop the clock of pytest-timeout: the time limit was meant for one execution, and the test kept it."""
-    cancel = getattr(item.ihook, "pytest_timeout_cancel_timer", None)
-    if cancel is not None:
-        cancel(item=item)
-
-
 def _drop_request(item: pytest.Item) -> None:
     """Let go of fixture values, as pytest does after a test."""
     if hasattr(item, "_request"):
@@ -149,24 +187,24 @@ class _Protocol:
         self._measurement = measurement
         self._between = copy.copy(item)
 
-    def run(self) -> None:
-        """Execute the item and log its reports."""
+    def run(self) -> Callable[[str], None] | None:
+        """Execute the item and log its reports; return what logs them later when the verdict must wait."""
         item, hook = self._item, self._item.ihook
         if hasattr(item, "_request") and not item._request:
             _renew_request(item)
         self._initial = _ItemState.save(item)
         if not self._log(*self._phase("setup", partial(hook.pytest_runtest_setup, item=item))).passed:
             self._teardown()
-            return
+            return None
         with self._measurement.first():
-            call, report = self._phase("call", partial(hook.pytest_runtest_call, item=item))
-        if not _has_passed(report):
-            self._log(call, report)
+            called = self._phase("call", partial(hook.pytest_runtest_call, item=item))
+        if not has_passed(called[1]):
+            self._log(*called)
             self._teardown()
-            return
-        self._after_first(call, report)
+            return None
+        return self._after_first(called)
 
-    def _after_first(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    def _after_first(self, called: Phase) -> Callable[[str], None] | None:
         """Tear down the first execution, execute quietly, judge, and log the held reports."""
         item = self._item
         after_call = _ItemState.save(item)
@@ -174,26 +212,44 @@ class _Protocol:
             teardown = self._call("teardown", self._teardown_hook(self._between))
             after_teardown = _ItemState.save(item)
             self._measurement.settled()
-            _lift_timeout(item)
+            lift_timeout(item)
             if teardown.excinfo is None:
                 self._measurement.repeat(self._execute_quietly)
         except _INTERRUPTS:
             after_call.restore(item)
-            self._log(call, report)
+            self._log(*called)
             raise
-        failure = self._measurement.conclude()
-        after_call.restore(item)
+        # A test whose tear-down fails has failed already: nobody should wait to hear of it.
+        failure = self._measurement.conclude(may_wait=teardown.excinfo is None)
+        if failure is not None:
+            self._log_call(called, after_call, failure)
+            after_teardown.restore(item)
+            self._log(*self._torn_down(teardown, after_call))
+            return None
+        after_teardown.restore(item)
+        torn_down = self._torn_down(teardown, after_call)
+        finished = _ItemState.save(item)
+
+        def log(failure: str) -> None:
+            self._log_call(called, after_call, failure)
+            finished.restore(item)
+            self._log(*torn_down)
+
+        return log
+
+    def _log_call(self, called: Phase, after_call: _ItemState, failure: str) -> None:
+        """Log the report of the call, or one of the failure that the verdict is."""
+        call, report = called
+        after_call.restore(self._item)
         if failure:
             verdict = self._call("call", lambda: pytest.fail(failure, pytrace=False))
             verdict.start, verdict.stop, verdict.duration = call.start, call.stop, call.duration
-            call, report = verdict, item.ihook.pytest_runtest_makereport(item=item, call=verdict)
+            call, report = verdict, self._item.ihook.pytest_runtest_makereport(item=self._item, call=verdict)
         self._measurement.attach(report)
         self._log(call, report)
-        after_teardown.restore(item)
-        self._finish(teardown, after_call)
 
-    def _finish(self, teardown: pytest.CallInfo[None], after_call: _ItemState) -> None:
-        """Tear down what is wider than the item and does not serve the next one, and log the tear-down."""
+    def _torn_down(self, teardown: pytest.CallInfo[None], after_call: _ItemState) -> Phase:
+        """Tear down what is wider than the item and does not serve the next one; return all of it."""
         item = self._item
         nextitem = self._real_nextitem()
         stay = set(nextitem.listchain()) if nextitem else set()
@@ -202,10 +258,10 @@ class _Protocol:
             for key, value in after_call.stash.items():
                 item.stash.setdefault(key, value)
             wider = self._call("teardown", self._teardown_hook(nextitem))
-            teardown = _joined(teardown, wider)
+            teardown = joined(teardown, wider)
         report = item.ihook.pytest_runtest_makereport(item=item, call=teardown)
-        report.sections = _merged(report.sections)
-        self._log(teardown, report)
+        report.sections = merged(report.sections)
+        return teardown, report
 
     def _teardown(self) -> None:
         """Tear down as pytest does, in one step."""
@@ -223,9 +279,7 @@ class _Protocol:
     def _call(self, when: _When, function: Callable[[], None]) -> pytest.CallInfo[None]:
         return pytest.CallInfo.from_call(function, when=when, reraise=_INTERRUPTS)
 
-    def _phase(
-        self, when: _When, function: Callable[[], None]
-    ) -> tuple[pytest.CallInfo[None], pytest.TestReport]:
+    def _phase(self, when: _When, function: Callable[[], None]) -> Phase:
         """Execute one phase; return its call and its report."""
         call = self._call(when, function)
         return call, self._item.ihook.pytest_runtest_makereport(item=self._item, call=call)
@@ -256,42 +310,5 @@ class _Protocol:
                     call, report = self._phase("call", partial(hook.pytest_runtest_call, item=item))
             # Fixtures may want the report of the call; nobody but collectors of reports wants this one.
             torn = self._call("teardown", self._teardown_hook(self._between))
-        failure = "" if _has_passed(report) else _reason(call, report.outcome)
-        return region.execution(failure or (_reason(torn, "failed") if torn.excinfo else ""))
-
-
-def _has_passed(report: pytest.TestReport) -> bool:
-    """Return whether the test's code has passed; a strict xfail mark makes a failure of that."""
-    text = report.longrepr
-    return report.passed or (report.failed and isinstance(text, str) and text.startswith("[XPASS(strict)]"))
-
-
-def _reason(call: pytest.CallInfo[None], outcome: str) -> str:
-    """Return in one line why a phase did not pass."""
-    lines = call.excinfo.exconly(tryshort=True).splitlines() if call.excinfo else []
-    return f"{call.when} {outcome}{f': {lines[0]}' if lines else ''}"
-
-
-def _joined(first: pytest.CallInfo[None], second: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
-    """Return one tear-down for two, the narrow and the wide one, with the errors of both."""
-    call = second
-    if first.excinfo and second.excinfo:
-        errors = [first.excinfo.value, second.excinfo.value]
-        group = BaseExceptionGroup("errors during test teardown", errors)
-
-        def both() -> None:
-            raise group
-
-        call = pytest.CallInfo.from_call(both, when="teardown")
-    elif first.excinfo:
-        call = first
-    call.start, call.duration = first.start, first.duration + second.duration
-    return call
-
-
-def _merged(sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return ``sections`` with equal titles joined: two tear-downs look like one."""
-    merged: dict[str, str] = {}
-    for title, text in sections:
-        merged[title] = merged.get(title, "") + text
-    return list(merged.items())
+        failure = "" if has_passed(report) else reason(call, report.outcome)
+        return region.execution(failure or (reason(torn, "failed") if torn.excinfo else ""))

@@ -1,4 +1,4 @@
-"""What a run is compared with: a baseline, a stored run, or a file."""
+"""What a run is compared with: a baseline, a stored run, a file, or a revision."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pytest_goref.errors import HistoryError, InvalidValueError
+from pytest_goref.errors import GorefError, HistoryError, InvalidValueError
 from pytest_goref.model import BaselineEntry, TestKey
 from pytest_goref.store.artifacts import Artifacts, owner_of_baseline, owner_of_run
 from pytest_goref.store.baseline import Baseline, Baselines, open_file, validate_name
 from pytest_goref.store.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pytest_goref.profile import ProfileKind, StackProfile
     from pytest_goref.store.cache import CacheDirectory
+    from pytest_goref.store.worktree import Revision
 
+GIT: Final = "git:"
+"""What the name of a revision begins with."""
 _RUN: Final = re.compile(r"run:(\d{1,18})", re.ASCII)
 
 
@@ -117,6 +120,52 @@ class RunReference:
         return self._history.measured_keys(self._run_id)
 
 
+class GitReference:
+    """What a revision does; whoever runs its tests fills it in.
+
+    Args:
+        revision: which.
+
+    """
+
+    def __init__(self, revision: Revision) -> None:
+        self.revision = revision
+        self.words = revision.words
+        self.spelling = f"{GIT}{revision.commit}"
+        self._entries: dict[TestKey, BaselineEntry] = {}
+        self._obstacles: dict[TestKey, str] = {}
+
+    def fill(self, entries: Iterable[BaselineEntry], obstacles: Mapping[TestKey, str]) -> None:
+        """Take over what was measured.
+
+        Args:
+            entries: of the tests that were.
+            obstacles: why others, which the revision has, were not.
+
+        """
+        self._entries.update((entry.key, entry) for entry in entries)
+        self._obstacles.update(obstacles)
+
+    def get(self, key: TestKey) -> BaselineEntry | None:
+        """Return what ``key`` does in the revision, None when the revision has no such test.
+
+        Raises:
+            GorefError: it was not measured; the message says why.
+
+        """
+        if key in self._obstacles:
+            raise GorefError(self._obstacles[key])
+        return self._entries.get(key)
+
+    def profile(self, key: TestKey, kind: ProfileKind) -> StackProfile | None:  # noqa: ARG002 - as of any other
+        """Return None: revisions are not profiled."""
+        return None
+
+    def tests(self) -> Iterable[TestKey]:
+        """Return every test that was measured."""
+        return tuple(self._entries)
+
+
 def open_reference(text: str, cache: CacheDirectory, directory: Path) -> Reference:
     """Return what ``--goref-compare=text`` means.
 
@@ -140,7 +189,9 @@ def open_reference(text: str, cache: CacheDirectory, directory: Path) -> Referen
         if last is None:
             raise HistoryError("there is no run to compare with yet: make one with pytest --goref")
         return RunReference(history, last, artifacts)
-    if text.startswith(("run:", "git:")):
+    if text.startswith(GIT):
+        raise InvalidValueError(f"{text!r} has to be measured: pytest --goref-compare={text}")
+    if text.startswith("run:"):
         raise InvalidValueError(f"{text!r} is neither a baseline, nor last, nor run:N, nor a file")
     return _open_baseline(text, cache, directory / text)
 

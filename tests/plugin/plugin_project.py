@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ import pytest_goref.plugin.controller
 import pytest_goref.plugin.fixture
 import pytest_goref.plugin.start
 import pytest_goref.plugin.worker  # noqa: F401 - pytester unloads what an inner run is the first to import
+from pytest_goref.profilers.conditions import Conditions
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, TestResult
 
@@ -126,8 +128,13 @@ def junit(project: Project) -> dict[str, ET.Element]:
 
 
 @pytest.fixture
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let inner interpreters keep compiled modules, and let nothing trace them."""
+    # Inner sessions of other tests time at the same time: none is to wait for another.
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    # Whether other programs compute now is no matter of the tests.
+    monkeypatch.setattr("pytest_goref.plugin.controller.conditions", Conditions)
     monkeypatch.setenv("PYTHONHASHSEED", "0")  # else what regresses is executed in fresh processes as well
     for name in tuple(os.environ):
         if name.startswith(_FOREIGN):

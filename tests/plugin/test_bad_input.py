@@ -102,7 +102,6 @@ _MARKERS: Final[Mapping[str, str]] = {
     "fail=5": "fail=: 5 is neither a rule such as 'calls:5%+8' nor a list of rules",
     "fail=['counts:0', 5]": "fail=: ['counts:0', 5] is neither a rule",
     "fail='cals:5%'": "fail=: rule 'cals:5%': 'cals' is no group or metric (did you mean calls?)",
-    "fail='durations:10%'": "durations of one run cannot fail a test",
     "warn=['x']": "warn=: rule 'x': there is no ':'",
     "leaks='maybe'": "leaks=: 'maybe' is not one of 'fail', 'warn', 'off'",
     "leaks=['fail']": "leaks=: ['fail'] is not one of",
@@ -169,24 +168,19 @@ def test_a_malformed_rule_is_refused_wherever_it_stands(marked: Project, rule: s
     assert not (marked.path / ".goref_cache").exists()
 
 
-@pytest.mark.parametrize("rule", ["durations:10%", "wall_time:1ms", "cpu_time:50%+1s"])
-def test_durations_are_refused_as_a_reason_to_fail(marked: Project, rule: str) -> None:
-    set_ini(marked, f"goref_warn = {rule}")
-    marked.run("--goref", COUNTS).assert_outcomes(passed=1)
-
-    line = refusal(marked.run(f"--goref-fail={rule}"))
-
-    assert line.startswith(f"--goref-fail: rule '{rule}': durations of one run cannot fail a test")
-    assert 'set an absolute limit with max_duration="50ms"' in line
-
-
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
         (["--goref-save="], "--goref-save: needs the name of a baseline"),
         (["--goref-save= "], "--goref-save: needs the name of a baseline"),
-        (["--goref-compare="], "--goref-compare: needs the name of a baseline, last, run:N or a file"),
-        (["--goref-compare= "], "--goref-compare: needs the name of a baseline, last, run:N or a file"),
+        (
+            ["--goref-compare="],
+            "--goref-compare: needs the name of a baseline, last, run:N, a file or git:REV",
+        ),
+        (
+            ["--goref-compare= "],
+            "--goref-compare: needs the name of a baseline, last, run:N, a file or git:REV",
+        ),
         (["--goref", "--goref-passes="], f"--goref-passes: '' is not a pass; {KNOWN}"),
         (["--goref", "--goref-passes=foo"], f"--goref-passes: 'foo' is not a pass; {KNOWN}"),
         (

@@ -82,7 +82,7 @@ def test_a_limit_on_time(project: Project) -> None:
     _write(project, 'max_duration="2ms"', "shop.work(3_000_000)")
     result = project.run_apart("--goref", "--goref-rounds=2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["goref: wall_time 3.* ms, limit 2.00 ms"])
+    result.stdout.fnmatch_lines(["goref: wall_time * ms, limit 2.00 ms"])
 
 
 def test_a_limit_that_cannot_be_checked_is_told(project: Project) -> None:

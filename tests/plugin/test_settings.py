@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -19,15 +20,8 @@ from pytest_goref.metrics import (
 )
 from pytest_goref.model import Limit, Rule, Severity, Tolerance
 from pytest_goref.plugin.passes import PASSES
-from pytest_goref.plugin.settings import (
-    Request,
-    Settings,
-    is_measured,
-    parse_passes,
-    parse_rounds,
-    read_request,
-    read_settings,
-)
+from pytest_goref.plugin.request import Request, parse_passes, parse_rounds, parse_visits
+from pytest_goref.plugin.settings import Settings, is_measured, read_request, read_settings
 
 _EVERY: Final = ("counts", "time")
 KNOWN: Final = f"known: {', '.join(PASSES)}"
@@ -103,6 +97,7 @@ goref_strict = true
 goref_all = true
 goref_passes = time
 goref_rounds = 4
+goref_visits = 2
 goref_fail =
     calls:1%
     leaks:2
@@ -115,6 +110,8 @@ def test_ini_values_are_read(pytester: pytest.Pytester) -> None:
     settings = _settings(pytester)
     assert (settings.strict, settings.all_tests) == (True, True)
     assert (settings.request.passes, settings.request.rounds) == (("time",), 4)
+    assert settings.visits == 2
+    assert _settings(pytester, "--goref-visits=0").visits == 0
     rules = settings.request.rules
     assert rules.rule(CALLS) == Rule(Tolerance(0.01), Severity.FAIL)
     assert rules.rule(LEAKED_REFS) == Rule(Tolerance(absolute=2), Severity.FAIL)
@@ -141,16 +138,14 @@ def test_the_last_rule_wins(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--goref-compare=",), "--goref-compare: needs the name of a baseline, last, run:N or a file"),
+        (("--goref-compare=",), "--goref-compare: needs the name of a baseline, last, run:N, a file"),
         (("--goref-save= ",), "--goref-save: needs the name of a baseline"),
         (("--goref-rounds=0",), "--goref-rounds: '0' is not a number of rounds"),
+        (("--goref-visits=11",), "--goref-visits: '11' is not a number of fresh processes"),
+        (("-ogoref_visits=-1",), "ini value goref_visits: '-1' is not a number of fresh processes"),
         (("--goref-passes=foo",), f"--goref-passes: 'foo' is not a pass; {KNOWN}"),
         (("--goref-fail=nothing",), "--goref-fail: rule 'nothing': there is no ':'"),
         (("--goref-warn=calls:x",), "--goref-warn: rule 'calls:x':"),
-        (
-            ("--goref-fail=durations:1%",),
-            "--goref-fail: rule 'durations:1%': durations of one run cannot fail",
-        ),
         (("-ogoref_rounds=many",), "ini value goref_rounds: 'many' is not a number of rounds"),
         (("-ogoref_fail=calls",), "ini value goref_fail: rule 'calls': there is no ':'"),
     ],
@@ -195,6 +190,30 @@ def test_rounds(value: object, rounds: int | None) -> None:
 def test_no_rounds(value: object) -> None:
     with pytest.raises(InvalidValueError, match="is not a number of rounds: auto, or a whole number"):
         parse_rounds(value)
+
+
+@pytest.mark.parametrize(("value", "visits"), [("0", 0), (" 6 ", 6), (10, 10), ("007", 7)])
+def test_visits(value: object, visits: int) -> None:
+    assert parse_visits(value) == visits
+
+
+@pytest.mark.parametrize("value", ["", "-1", "11", "auto", "1.5", "\u0663", True, None, "9" * 5000])
+def test_no_visits(value: object) -> None:
+    with pytest.raises(
+        InvalidValueError, match=r"is not a number of fresh processes: a whole number from 0 to"
+    ):
+        parse_visits(value)
+
+
+def test_a_visit_takes_no_other_passes_and_has_no_limits(pytester: pytest.Pytester) -> None:
+    marker = "@pytest.mark.profile(max_count={'a': 1})"
+    item = pytester.getitem(f"import pytest\n{marker}\ndef test_func(): pass\n")
+    settings = read_settings(item.config)
+    request = read_request(item, settings)
+    assert (request.passes, request.on_demand) == (("counts", "memory", "time"), ("cpu",))
+    for given, taken in ((("time",), ("time",)), (("cpu", "time", "x"), ("time", "cpu")), ((), ())):
+        visited = read_request(item, replace(settings, visit_passes=given))
+        assert visited == replace(request, passes=taken, limits=(), on_demand=())
 
 
 def test_the_marker_changes_what_is_asked_for(pytester: pytest.Pytester) -> None:
