@@ -3,8 +3,9 @@
 Rounds of one process resemble each other, so a visit is one observation. The machine changes its speed, so
 times are compared at one speed: with x the logarithm of the time of a calibration kernel and y that of the
 test, y - b (x - x_ref). There are two kernels, one that computes and one that allocates, and a test follows
-neither exactly. Their mean follows the machine better than either and decides; each alone must show a change
-too, or it may be one of the machine that the other kernel does not notice.
+neither exactly. Of the two and their mean, the one that leaves the visits of a side closest together follows
+this test best, and decides. The others must show a change too, unless they leave the visits much further
+apart: such a one says more of the machine than of the test.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_goref.compare.statistics import Shift, moved, shift_between, shift_of_pairs, wald_exponent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytest_goref.compare.rounds import Series
 
@@ -41,12 +42,20 @@ CLEAR_FLOOR: Final = 0.5
 CLEAR_LOCATION: Final = 0.25
 """The same for the location: it has more noise in it, so that a small move says less."""
 
+LOCATION_QUANTILE: Final = 0.25
+"""The location of a visit is this quantile of its rounds. Whatever disturbs a round adds to its time, so the
+lower rounds of visits resemble each other more than the middle ones, above all where elapsed time counts."""
+
+HEARD_SPREAD: Final = 2.0
+"""What leaves the visits more than so many times as far apart as the one that decides has no say."""
+
 UNKNOWN_EXPONENTS: Final = (0.0, 1.0)
 """How a time may follow the speed when that moved too little to learn it: not at all, or as the kernel does.
 Where both sides ran at one speed the two agree; where not, the machine could have done a part of a change."""
 
 _Logs = tuple[tuple[float, ...], ...]
 _Both = tuple[_Logs, _Logs]
+_Side = tuple[tuple[float, ...], float]
 
 
 class Opinion(enum.Enum):
@@ -68,9 +77,9 @@ class Decision:
 
     Attributes:
         opinion: what they say.
-        before_ns: the typical time of one execution before.
+        before_ns: the typical time of one execution before: of the middle visit, each by its lower rounds.
         after_ns: the same after, at the machine speed of before.
-        shift: the change by Hodges and Lehmann; where the visits can be read in two ways, the smaller one.
+        shift: the change by Hodges and Lehmann, as what decides reads it; the smaller where it reads two.
         low: the lower end of its exact 99 % interval, -inf when the visits are too few.
         high: the upper end, inf when the visits are too few.
         p_value: two-sided and exact, of no change; where there are two, the larger one.
@@ -91,39 +100,21 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """Logarithms of one side at one machine speed: the location of each visit, and the floor of all."""
-
-    locations: tuple[float, ...]
-    floor: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Reading:
-    """The change as one speed and exponent show it; logarithms."""
+    """The change as one speed and exponent show it, and how far apart they leave the visits; logarithms."""
 
     before: float
     floor: float
     shift: Shift
+    spread: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Readings:
-    """All ways to read the same visits.
-
-    Attributes:
-        deciding: by the mean of both kernels, or what there is instead.
-        agreeing: by each of two kernels alone.
-
-    """
+    """The visits as what follows the test best reads them, and as all that are heard do, that one too."""
 
     deciding: tuple[_Reading, ...]
-    agreeing: tuple[_Reading, ...] = ()
-
-    @property
-    def all(self) -> tuple[_Reading, ...]:
-        """Those that must show more than the threshold."""
-        return self.deciding + self.agreeing
+    heard: tuple[_Reading, ...]
 
     @property
     def shown(self) -> _Reading:
@@ -188,12 +179,12 @@ def _is_clear(readings: _Readings, limit: float) -> bool:
 
 
 def _is_slower(readings: _Readings, limit: float) -> bool:
-    moved_up = all(min(reading.floor, reading.shift.estimate) > limit for reading in readings.all)
+    moved_up = all(min(reading.floor, reading.shift.estimate) > limit for reading in readings.heard)
     return moved_up and all(reading.shift.low > 0 for reading in readings.deciding)
 
 
 def _is_faster(readings: _Readings, limit: float) -> bool:
-    moved_down = all(max(reading.floor, reading.shift.estimate) < -limit for reading in readings.all)
+    moved_down = all(max(reading.floor, reading.shift.estimate) < -limit for reading in readings.heard)
     return moved_down and all(reading.shift.high < 0 for reading in readings.deciding)
 
 
@@ -202,23 +193,25 @@ def _readings(before: Series, after: Series, *, paired: bool) -> _Readings:
     compute, memory = (before.compute, after.compute), (before.memory, after.memory)
 
     def read(speeds: _Both) -> tuple[_Reading, ...]:
-        exponents = _exponents(times, speeds)
-        return tuple(_reading(times, speeds, exponent, paired=paired) for exponent in exponents)
+        return tuple(_reading(times, speeds, one, paired=paired) for one in _exponents(times, speeds))
 
-    if all(compute) and all(memory):
-        old, new = (_mean(*kernels) for kernels in zip(compute, memory, strict=True))
-        return _Readings(read((old, new)), read(compute) + read(memory))
-    if all(compute) or all(memory):
-        return _Readings(read(compute if all(compute) else memory))
+    speeds = [kernel for kernel in (compute, memory) if all(kernel)]
+    if len(speeds) > 1:
+        speeds.append((_mean(compute[0], memory[0]), _mean(compute[1], memory[1])))
     # A speed that is not known is taken as one that never changes: nothing is then corrected.
-    return _Readings(read((_steady(before.times), _steady(after.times))))
+    ways = [read(speed) for speed in speeds or [(_steady(before.times), _steady(after.times))]]
+    best = min(ways, key=_spread)
+    heard = (way for way in ways if _spread(way) <= HEARD_SPREAD * _spread(best))
+    return _Readings(best, tuple(itertools.chain.from_iterable(heard)))
+
+
+def _spread(way: tuple[_Reading, ...]) -> float:
+    return max(reading.spread for reading in way)
 
 
 def _mean(compute: _Logs, memory: _Logs) -> _Logs:
-    return tuple(
-        tuple((one + other) / 2 for one, other in zip(*visit, strict=True))
-        for visit in zip(compute, memory, strict=True)
-    )
+    visits = zip(compute, memory, strict=True)
+    return tuple(tuple(map(statistics.fmean, zip(*visit, strict=True))) for visit in visits)
 
 
 def _steady(times: _Logs) -> _Logs:
@@ -242,27 +235,38 @@ def _centred(side: _Logs) -> list[float]:
 
 def _reading(times: _Both, speeds: _Both, exponent: float, *, paired: bool) -> _Reading:
     reference = statistics.median(_flat(speeds[0]))
-    before, after = (_at_one_speed(y, x, exponent, reference) for y, x in zip(times, speeds, strict=True))
+    sides = (_at_one_speed(y, x, exponent, reference) for y, x in zip(times, speeds, strict=True))
+    (old, old_floor), (new, new_floor) = sides
     if paired:
-        pairs = zip(before.locations, after.locations, strict=True)
-        shift = shift_of_pairs([new - old for old, new in pairs], CONFIDENCE)
+        differences = [after - before for before, after in zip(old, new, strict=True)]
+        shift, spread = shift_of_pairs(differences, CONFIDENCE), _deviation(differences)
     else:
-        shift = shift_between(before.locations, after.locations, CONFIDENCE)
-    return _Reading(statistics.median(before.locations), after.floor - before.floor, shift)
+        shift, spread = shift_between(old, new, CONFIDENCE), _deviation(old, new)
+    return _Reading(statistics.median(old), new_floor - old_floor, shift, spread)
+
+
+def _deviation(*samples: Sequence[float]) -> float:
+    """Return how far values lie from the middle of their sample, on average; one or two have no middle."""
+    told = [sample for sample in samples if len(sample) >= FEWEST_VISITS] or samples
+    return statistics.fmean(abs(value - statistics.median(sample)) for sample in told for value in sample)
 
 
 def _at_one_speed(times: _Logs, speeds: _Logs, exponent: float, reference: float) -> _Side:
-    """Return locations and floor at the speed ``reference``.
+    """Return the location of each visit of a side, and the floor of all, at the speed ``reference``.
 
     The floor pairs the fastest round with the fastest kernel of the side, not each round with its own kernel:
     whatever disturbs a reading only adds to it, so both minima are clean. A kernel that was disturbed beside
     a round would lower that round, and the lowest of many rounds would be the one beside the worst kernel.
     """
     locations = tuple(
-        statistics.median(y - exponent * (x - reference) for y, x in zip(time_logs, speed_logs, strict=True))
+        _location([y - exponent * (x - reference) for y, x in zip(time_logs, speed_logs, strict=True)])
         for time_logs, speed_logs in zip(times, speeds, strict=True)
     )
-    return _Side(locations, min(_flat(times)) - exponent * (min(_flat(speeds)) - reference))
+    return locations, min(_flat(times)) - exponent * (min(_flat(speeds)) - reference)
+
+
+def _location(rounds: Sequence[float]) -> float:
+    return sorted(rounds)[int(LOCATION_QUANTILE * (len(rounds) - 1))]
 
 
 def _flat(side: Iterable[tuple[float, ...]]) -> list[float]:
@@ -271,11 +275,10 @@ def _flat(side: Iterable[tuple[float, ...]]) -> list[float]:
 
 def _decision(opinion: Opinion, readings: _Readings, visits: tuple[int, int], limit: float) -> Decision:
     shown = readings.shown
-    before = math.exp(shown.before)
     return Decision(
         opinion=opinion,
-        before_ns=round(before),
-        after_ns=round(before * math.exp(shown.shift.estimate)),
+        before_ns=round(math.exp(shown.before)),
+        after_ns=round(math.exp(shown.before) * math.exp(shown.shift.estimate)),
         shift=_fraction(shown.shift.estimate),
         low=_fraction(shown.shift.low),
         high=_fraction(shown.shift.high),
@@ -287,7 +290,7 @@ def _decision(opinion: Opinion, readings: _Readings, visits: tuple[int, int], li
 
 def _detectable(readings: _Readings, limit: float) -> float:
     """Return how large the change that is shown must be to convict, if everything else stays as it is."""
-    least_moved = min(min(reading.floor, reading.shift.estimate) for reading in readings.all)
+    least_moved = min(min(reading.floor, reading.shift.estimate) for reading in readings.heard)
     lowest = min(reading.shift.low for reading in readings.deciding)
     return readings.shown.shift.estimate - min(least_moved - limit, lowest)
 

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_goref.compare.rounds import Series
-from pytest_goref.compare.slowdown import FEWEST_VISITS, LOOKS, Decision, Opinion, decide, screen
+from pytest_goref.compare.slowdown import (
+    FEWEST_VISITS,
+    HEARD_SPREAD,
+    LOOKS,
+    Decision,
+    Opinion,
+    decide,
+    screen,
+)
 
 CLEAR, SLOWER, FASTER, OPEN = Opinion.CLEAR, Opinion.SLOWER, Opinion.FASTER, Opinion.OPEN
 FIVE, TEN = 0.05, 0.10
@@ -178,8 +186,9 @@ def test_an_interval_that_is_too_wide_stays_open_and_says_what_could_be_seen() -
     said = decide(visits(3, SAME), visits(6, SLOW, seed=1), FIVE)
     assert (said.opinion, said.low, said.high) == (OPEN, -math.inf, math.inf)
     assert said.detectable == math.inf
-    noisy = replace(SAME, noise=0.6)
-    said = decide(visits(6, noisy, seed=1), visits(12, replace(noisy, work=1.3), seed=3), FIVE)
+    before = Series(tuple((10 + visit / 5,) for visit in range(6)))
+    after = Series(tuple((10.1 + visit / 10,) for visit in range(12)))
+    said = decide(before, after, FIVE)
     assert said.opinion is OPEN
     assert said.low < 0 < FIVE < said.high
     assert said.detectable > said.shift
@@ -236,25 +245,108 @@ def test_what_follows_only_one_kernel_is_not_established(
     assert judged(before, after)[-1] is CLEAR
 
 
-def test_a_slowdown_that_one_kernel_explains_is_not_established() -> None:
+@pytest.mark.parametrize("seed", range(10))
+def test_a_slowdown_that_one_kernel_explains_is_not_established(seed: int) -> None:
     # All of it could be memory that became slow for everyone; the kernel that computes knows nothing of it.
-    before = visits(6, Code(allocates=1), Machine(STEADY * 5, SWINGING))
-    after = visits(12, Code(allocates=1), Machine(STEADY * 5, tuple(1.5 * speed for speed in SWINGING)), 1)
-    blind_before, blind_after = replace(before, memory=()), replace(after, memory=())
-    assert decide(blind_before, blind_after, FIVE).opinion is SLOWER
-    said = decide(before, after, FIVE)
-    assert said.opinion is OPEN
-    assert said.low > FIVE  # the mean of both kernels is convinced
-    assert said.detectable > said.shift
-    turned = decide(after, before.first(6), FIVE)
-    assert (turned.opinion, turned.high < 0) == (OPEN, True)
+    code, slow = Code(allocates=1), tuple(1.5 * speed for speed in SWINGING)
+    before = visits(6, code, Machine(STEADY * 5, SWINGING), seed)
+    after = visits(12, code, Machine(STEADY * 5, slow), seed + 100)
+    assert decide(replace(before, memory=()), replace(after, memory=()), FIVE).opinion is SLOWER
+    assert {decide(before, after.first(look), FIVE).opinion for look in LOOKS} <= {OPEN, CLEAR}
+    assert {decide(after.first(look), before, FIVE).opinion for look in LOOKS} <= {OPEN, CLEAR}
 
 
-def test_the_mean_of_both_kernels_follows_code_that_does_both() -> None:
-    code, swings = Code(computes=0.5, allocates=0.5), (1.0, 1.5, 1.0, 1.5, 1.0, 1.5)
-    before = visits(6, code, Machine(swings, (1.0,) * 6))
-    after = visits(6, replace(code, work=1.2), Machine(swings, (1.2,) * 6), 1)
-    assert decide(before, after, FIVE).shift == pytest.approx(0.2, abs=0.03)
+# One number for each visit: by how much it differs. The two do not resemble each other.
+SLOW_TURNS = (0.25, 0.25, -0.25, -0.25) * 2
+OTHER_TURNS = (0.25, -0.25, 0.25, -0.25) * 2
+
+
+def in_turns(turns: tuple[float, ...], middle: float = 0.0) -> tuple[tuple[float, ...], ...]:
+    """Return visits of one round that differ from ``middle`` by ``turns``."""
+    return tuple((middle + turn,) for turn in turns)
+
+
+def rescaled(turns: tuple[float, ...], factor: float) -> tuple[float, ...]:
+    return tuple(factor * turn for turn in turns)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("compute_follows", [False, True])
+@pytest.mark.parametrize(("change", "opinion"), [(0.2, SLOWER), (0.0, CLEAR), (-0.2, FASTER)])
+def test_the_kernel_that_follows_the_test_decides_against_one_that_does_not(
+    change: float, opinion: Opinion, *, compute_follows: bool, paired: bool
+) -> None:
+    # What the other kernel measures became as much slower, or faster, as would hide the change, or make one.
+    other_change = change or 0.5
+    steady, shifted = in_turns((0.0,) * 8), in_turns((0.0,) * 8, other_change)
+    turns, turned = in_turns(SLOW_TURNS), in_turns(OTHER_TURNS)
+    before, after = Series(turns, turns, steady), Series(in_turns(OTHER_TURNS, change), turned, shifted)
+    if not compute_follows:
+        before = replace(before, compute=before.memory, memory=before.compute)
+        after = replace(after, compute=after.memory, memory=after.compute)
+    said = decide(before, after, FIVE, paired=paired)
+    assert said.opinion is opinion
+    assert said.shift == pytest.approx(math.expm1(change))
+
+
+def test_the_mean_of_both_kernels_decides_for_code_that_does_both() -> None:
+    # Its time follows each of them half; memory became slower, which each kernel alone misjudges.
+    both = tuple((one + other) / 2 for one, other in zip(SLOW_TURNS, OTHER_TURNS, strict=True))
+    compute, memory = in_turns(SLOW_TURNS), in_turns(OTHER_TURNS)
+    before = Series(in_turns(both), compute, memory)
+    for change, opinion in ((0.2, SLOWER), (0.0, CLEAR), (-0.2, FASTER)):
+        after = Series(in_turns(both, change + 0.2), compute, in_turns(OTHER_TURNS, 0.4))
+        said = decide(before, after, FIVE)
+        assert said.opinion is opinion
+        assert said.shift == pytest.approx(math.expm1(change))
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("compute_is_best", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("apart", "heard"),
+    [(1.5, True), (HEARD_SPREAD, True), (HEARD_SPREAD + 1 / 64, False), (HEARD_SPREAD * 2, False)],
+)
+def test_a_kernel_has_a_veto_unless_it_leaves_the_visits_much_further_apart(
+    apart: float, sign: int, *, heard: bool, compute_is_best: bool, paired: bool
+) -> None:
+    # By the worse kernel the visits lie ``apart`` times as far from each other, and nothing changed.
+    turns, change = rescaled(OTHER_TURNS, 1 / 16), sign / 4
+    steady, worse = in_turns((0.0,) * 8), in_turns(rescaled(turns, 1 - apart), change)
+    before, after = Series(steady, steady, steady), Series(in_turns(turns, change), steady, worse)
+    if not compute_is_best:
+        after = replace(after, compute=after.memory, memory=after.compute)
+    said = decide(before, after, FIVE, paired=paired)
+    established = SLOWER if sign > 0 else FASTER
+    assert said.opinion is (OPEN if heard else established)
+    assert said.shift == pytest.approx(math.expm1(change))  # the best one is shown, also when it is alone
+    assert said.low > FIVE or said.high < -FIVE  # and is convinced
+    if sign > 0:
+        assert (said.detectable > said.shift) is heard
+
+
+def test_of_pairs_the_differences_tell_how_well_a_kernel_follows() -> None:
+    # Both sides share large turns that no kernel explains: between visits every kernel is about as bad.
+    turns, change = rescaled(OTHER_TURNS, 1 / 16), 0.25
+    steady, worse = in_turns((0.0,) * 8), in_turns(rescaled(turns, 1 - 2 * HEARD_SPREAD), change)
+    times = tuple(shared + own for shared, own in zip(SLOW_TURNS, turns, strict=True))
+    before, after = (
+        Series(in_turns(SLOW_TURNS), steady, steady),
+        Series(in_turns(times, change), steady, worse),
+    )
+    assert decide(before, after, FIVE, paired=True).opinion is SLOWER
+    assert decide(before, after, FIVE).opinion is not SLOWER
+
+
+def test_a_side_of_two_visits_does_not_tell_which_kernel_follows() -> None:
+    # Memory leaves the two visits closer together, and those of the other side more than twice as far apart.
+    turns = rescaled(OTHER_TURNS[:6], 1 / 16)
+    before = Series(in_turns(turns), in_turns((0.0,) * 6), in_turns(rescaled(turns, -1.1)))
+    two = (1 / 16, -1 / 16)
+    after = Series(in_turns(two, 0.25), in_turns(rescaled(two, -1)), in_turns(two, 0.25))
+    assert decide(before, after, FIVE).opinion is OPEN
+    assert decide(replace(before, compute=()), replace(after, compute=()), FIVE).opinion is CLEAR
 
 
 def test_of_two_readings_the_smaller_change_is_shown() -> None:
@@ -367,7 +459,8 @@ def test_a_change_must_exceed_the_threshold(threshold: float) -> None:
 def test_floor_and_location_must_exceed_the_threshold(
     floor: float, location: float, opinion: Opinion
 ) -> None:
-    before, after = Series(((1.0, 2.0, 3.0),) * 6), Series(((1 + floor, 2 + location, 3.0),) * 6)
+    before = Series(((1.0, 2.0, 3.0, 4.0, 5.0),) * 6)
+    after = Series(((1 + floor, 2 + location, 3.0, 4.0, 5.0),) * 6)
     assert decide(before, after, math.expm1(0.1)).opinion is opinion
 
 
@@ -386,9 +479,36 @@ def test_floor_and_location_must_exceed_the_threshold(
 )
 def test_suspect_is_what_moved_in_floor_and_location(floor: float, location: float, opinion: Opinion) -> None:
     limit = math.expm1(0.1)
-    before, after = Series(((1.0, 2.0, 3.0),) * 3), Series(((1 + floor, 2 + location, 3.0),))
+    before = Series(((1.0, 2.0, 3.0, 4.0, 5.0),) * 3)
+    after = Series(((1 + floor, 2 + location, 3.0, 4.0, 5.0),))
     assert screen(before, after, limit).opinion is opinion
     assert decide(before, after, limit).opinion is opinion
+
+
+@pytest.mark.parametrize(("rounds", "place"), [(1, 0), (2, 0), (4, 0), (5, 1), (8, 1), (9, 2), (20, 4)])
+def test_the_location_of_a_visit_is_the_lower_quartile_of_its_rounds(rounds: int, place: int) -> None:
+    steady = tuple(float(number) for number in range(rounds))
+    for moved in range(rounds):
+        one_moved = tuple(time + 0.3 * (number == moved) for number, time in enumerate(steady))
+        said = decide(Series((steady,) * 6), Series((one_moved[::-1],) * 6), FIVE)
+        assert said.shift == pytest.approx(math.expm1(0.3) if moved == place else 0.0)
+
+
+@given(
+    st.lists(st.integers(0, 64), min_size=5, max_size=20),
+    st.lists(st.integers(0, 64), min_size=20, max_size=20),
+    st.booleans(),
+)
+def test_what_disturbs_the_upper_rounds_changes_nothing(
+    rounds: list[int],
+    disturbances: list[int],
+    paired: bool,  # noqa: FBT001 - hypothesis fills it
+) -> None:
+    clean = sorted(rounds)
+    kept = (len(clean) - 1) // 4 + 1
+    disturbed = clean[:kept] + [time + more for time, more in zip(clean[kept:], disturbances, strict=False)]
+    before, after = (Series((tuple(time / 16 for time in side),) * 8) for side in (clean, disturbed))
+    assert decide(before, after, FIVE, paired=paired) == decide(before, before, FIVE, paired=paired)
 
 
 def test_one_round_in_one_visit_can_be_screened() -> None:
@@ -399,7 +519,8 @@ def test_one_round_in_one_visit_can_be_screened() -> None:
     assert said.shift == pytest.approx(math.expm1(0.3))
 
 
-LOGS = st.integers(0, 40).map(lambda tenths: tenths / 10)
+# Sixteenths add without error, so that kernels that are equally good stay so when the sides are swapped.
+LOGS = st.integers(0, 64).map(lambda sixteenths: sixteenths / 16)
 VISIT = st.lists(st.tuples(LOGS, LOGS, LOGS), min_size=1, max_size=3)
 
 
