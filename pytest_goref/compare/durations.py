@@ -161,9 +161,11 @@ def duration_findings(
 def duration_obstacle(record: Record, expected: BaselineEntry) -> str:
     """Return why the durations of both sides do not compare although both were timed, else an empty text."""
     measured = record.fresh or ((record.visit,) if record.visit else ())
-    if not measured or not expected.visits:
+    if not measured:
         return ""
     here = record.environment.fingerprint
+    if not expected.visits:
+        return "no durations of fresh processes are stored: save with --goref-save"
     stored = expected.visits.get(here)
     if stored is None:
         change = fingerprint_change(expected.visits, here)
@@ -177,6 +179,11 @@ def duration_obstacle(record: Record, expected: BaselineEntry) -> str:
             f"time the function with goref.measure"
         )
     return ""
+
+
+def is_elsewhere(record: Record, expected: BaselineEntry) -> bool:
+    """Return whether all stored durations come from other machines than those of ``record``."""
+    return bool(expected.visits) and record.environment.fingerprint not in expected.visits
 
 
 def is_suspect(finding: Finding) -> bool:

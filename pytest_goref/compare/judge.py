@@ -16,6 +16,7 @@ from pytest_goref.compare.durations import (
     confirmed,
     duration_findings,
     duration_obstacle,
+    is_elsewhere,
     measured_durations,
     screened,
 )
@@ -156,8 +157,8 @@ def _compare(record: Record, expected: BaselineEntry, rules: Rules) -> tuple[lis
     obstacle = duration_obstacle(record, expected)
     severity = rules.rule(CPU_TIME).severity
     if obstacle and severity is not Severity.OFF:
-        # A baseline often comes from another machine: told to those who ask, never held against the test.
-        asked = CPU_TIME in rules.chosen
+        # Never held against the test. Whoever set no rule hears only of another machine: that can be helped.
+        asked = CPU_TIME in rules.chosen or is_elsewhere(record, expected)
         findings.append(_incomparable(CPU_TIME, severity if asked else Severity.OFF, obstacle))
     compared = compared or bool(timings)
     return findings, None if compared else _nothing_compared(findings)

@@ -108,7 +108,7 @@ def test_a_slower_baseline_fails_where_a_rule_says_so(
     assert said.status == status
     slower = options[1:] != ["durations:50%"]
     assert ("a.py::t: regressed" in said.lines) == slower
-    assert ("5.01 ms -> 6.01 ms" in said.out) == slower
+    assert ("5.00 ms -> 6.00 ms" in said.out) == slower
     assert said.lines[-1].endswith(f"; {int(slower)} regressed, 0 improved")
 
 
@@ -208,7 +208,7 @@ def test_two_baselines_compare(project: CliCache) -> None:
 def test_baselines_compare_durations_of_the_machine_that_both_know(project: CliCache) -> None:
     project.save("old", entry(aaaa=visits(MS), bbbb=STORED))
     project.save("new", entry(bbbb=SLOWER, cccc=visits(MS)))
-    assert "5.01 ms -> 6.01 ms" in project.goref("compare", "old", "new").out
+    assert "5.00 ms -> 6.00 ms" in project.goref("compare", "old", "new").out
 
 
 def test_an_entry_becomes_a_record_of_a_shared_machine() -> None:

@@ -385,7 +385,7 @@ def test_one_process_makes_a_suspect_and_convicts_nobody() -> None:
     assert told(verdict) == [("cpu_time", "", Outcome.INCONCLUSIVE, FAIL)]
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reason == (
-        "cpu_time perhaps 80 % slower, not confirmed: one process is not enough to tell"
+        "cpu_time perhaps 81 % slower, not confirmed: one process is not enough to tell"
     )
     assert not verdict.failures
 
@@ -460,6 +460,7 @@ def test_durations_alone_are_a_comparison(fresh: tuple[Visit, ...]) -> None:
 
 SHORT = visits(6, 3_000)
 ELSEWHERE = "durations of another machine do not compare (here -> there); use --goref-compare=git:REV"
+NONE_STORED = "no durations of fresh processes are stored: save with --goref-save"
 TOO_FEW = "durations of 2 processes are too few to compare with: save with --goref-visits=6"
 TOO_SHORT = "rounds below 20.0 us cannot be compared: time the function with goref.measure"
 
@@ -469,12 +470,13 @@ TOO_SHORT = "rounds below 20.0 us cannot be compared: time the function with gor
     ("stored", "now", "machine", "reason"),
     [
         (STORED, SLOWER, "there", ELSEWHERE),
+        ((), SLOWER, "here", NONE_STORED),
         (STORED[:2], SLOWER, "here", TOO_FEW),
         (SHORT, SHORT, "here", TOO_SHORT),
     ],
-    ids=["another machine", "too few", "too short"],
+    ids=["another machine", "none stored", "too few", "too short"],
 )
-def test_durations_that_do_not_compare_are_told_only_to_those_who_ask(
+def test_durations_that_do_not_compare_are_told_to_those_who_ask_and_of_another_machine_to_all(
     stored: tuple[Visit, ...],
     now: tuple[Visit, ...],
     machine: str,
@@ -488,7 +490,8 @@ def test_durations_that_do_not_compare_are_told_only_to_those_who_ask(
     def finding(severity: Severity) -> Finding:
         return Finding(CPU_TIME, "", Outcome.INCOMPARABLE, severity, None, None, reason)
 
-    assert judge(record, before, DEFAULT) == Verdict(KEY, Outcome.SAME, (finding(OFF),))
+    severity = WARN if reason == ELSEWHERE else OFF
+    assert judge(record, before, DEFAULT) == Verdict(KEY, Outcome.SAME, (finding(severity),))
     asked = judge(record, before, ruled("durations:10%"))
     assert asked == Verdict(KEY, Outcome.SAME, (finding(FAIL),))
     assert not asked.failures
