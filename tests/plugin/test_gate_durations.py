@@ -30,12 +30,23 @@ _FAIL = "--goref-fail=durations:30%"
 """Far from both: an unchanged test moves by less, and three times the work is more, on any machine."""
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, bytes]:
+    """The files of the baseline, once a test has saved it: six fresh processes take seconds."""
+    return {}
+
+
 @pytest.fixture
-def saved(project: Project) -> Project:
+def saved(project: Project, kept: dict[str, bytes]) -> Project:
     """A project with a baseline that holds rounds of six fresh processes."""
     project.write({"test_it.py": _TESTS, "work.txt": _FAST})
-    result = project.run_apart(_TIME, _FEW, "--goref-save=main")
-    assert result.ret == 0
+    if not kept:
+        assert project.run_apart(_TIME, _FEW, "--goref-save=main").ret == 0
+        kept.update(project.baseline())
+    baseline = project.path / ".goref_cache" / "baselines" / "main"
+    baseline.mkdir(parents=True, exist_ok=True)
+    for name, content in kept.items():
+        (baseline / name).write_bytes(content)
     return project
 
 
@@ -58,11 +69,11 @@ def test_a_baseline_keeps_the_rounds_of_six_fresh_processes(saved: Project) -> N
     assert stored_visits(saved) == {"test_other": [5] * 6, "test_work": [5] * 6}
 
 
-def test_saving_unchanged_code_again_changes_no_byte_and_times_nothing(saved: Project) -> None:
+def test_saving_unchanged_code_again_changes_no_byte(saved: Project) -> None:
+    """Also when the machine is busy, so that a test looks slower and is timed again."""
     before = saved.baseline()
-    result = saved.run_apart(_TIME, _FEW, "--goref-warn=durations:1000%", "--goref-save=main")
+    assert saved.run_apart(_TIME, _FEW, "--goref-save=main").ret == 0
     assert saved.baseline() == before
-    assert "fresh process" not in result.stdout.str()
 
 
 @pytest.mark.parametrize(("visits", "kept"), [(0, []), (2, [5, 5])])
