@@ -82,7 +82,7 @@ def test_there_are_two_commands() -> None:
     commands = [*blocks("command: tour"), *blocks("command: test")]
     assert len(commands) == README.count("<!-- command: ") == 2
     assert commands[0].endswith("examples/tour.py\n")
-    assert commands[1].endswith("-m pytest\n")
+    assert commands[1].endswith("-m pytest -n 2\n")
     assert re.search(r"^=+ .*\d+ passed.* in \d", blocks("output: test")[0], re.MULTILINE)
 
 
