@@ -6,6 +6,7 @@ worktree of another commit, each visit is one of a pair, in an order that is dra
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,6 @@ from pytest_goref.plugin.fresh import Timed, expected_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
-    from contextlib import AbstractContextManager
 
     from pytest_goref.model import TestKey
     from pytest_goref.plugin.conclusion import Conclusion
@@ -77,7 +77,7 @@ class Confirmation:
 
     def __init__(
         self,
-        progress: Callable[[int], AbstractContextManager[Progress]],
+        progress: Callable[[int], contextlib.AbstractContextManager[Progress]],
         head: FreshProcesses,
         base: FreshProcesses | None = None,
     ) -> None:
@@ -110,10 +110,15 @@ class Confirmation:
             self._explain()
         finally:
             self._conclude(_STOPPED)
-            while self._waiting:
-                one = self._waiting.pop(0)
-                one.release(one.conclusion.text())
+            self._release()
         return result
+
+    def _release(self) -> None:
+        """Report what was held, in the order of the tests; a hook of others that raises costs no report."""
+        held, self._waiting = self._waiting, []
+        with contextlib.ExitStack() as stack:
+            for one in reversed(held):
+                stack.callback(one.release, one.conclusion.text())
 
     def _conclude(self, why_open: str) -> None:
         """Let the verdicts follow that are not final yet."""

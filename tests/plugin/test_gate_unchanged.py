@@ -114,9 +114,12 @@ def test_unchanged_code_passes_20_times_beside_a_busy_neighbour(project: Project
     project.write({"shop.py": _SHOP, "test_shop.py": _TESTS})
     assert project.run_untraced("--goref-save=main", "--goref-rounds=5").ret == 0
     for number in range(20):
-        result = project.run("--goref-compare=main", COUNTS if number % 5 else "--goref-rounds=5")
+        timed = number % 5 == 0
+        result = project.run("--goref-compare=main", "--goref-rounds=5" if timed else COUNTS)
         assert result.ret == 0
-        assert _UNCHANGED in closing_line(result)
+        assert "0 regressed, 0 improved" in closing_line(result)
+        # What a time says beside such a neighbour may stay open; what is counted may not.
+        assert timed or _UNCHANGED in closing_line(result)
 
 
 def test_counts_that_vary_never_fail(project: Project) -> None:
