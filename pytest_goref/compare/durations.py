@@ -19,6 +19,7 @@ from pytest_goref.compare.rounds import Series, paired_series, too_short
 from pytest_goref.compare.slowdown import (
     FEWEST_VISITS,
     LOOKS,
+    RESOLUTION_NS,
     SHORTEST_NS,
     Decision,
     Opinion,
@@ -125,9 +126,10 @@ def _timings(
 
 
 def _threshold(tolerance: Tolerance, before: Series) -> float:
-    """Return the fraction that a change must exceed to be beyond both parts of ``tolerance``."""
+    """Return the fraction that a change must exceed: both parts of ``tolerance``, what a round resolves."""
     typical_ns = math.exp(statistics.median(itertools.chain.from_iterable(before.times)))
-    return max(tolerance.relative, tolerance.absolute / typical_ns)
+    resolution = RESOLUTION_NS / (typical_ns * max(1, before.iterations))
+    return max(tolerance.relative, tolerance.absolute / typical_ns, resolution)
 
 
 def duration_findings(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.bounding import aligned
 from pytest_goref.compare.change import Change, compare_exact
+from pytest_goref.compare.draws import without_draws
 from pytest_goref.compare.durations import (
     Timing,
     at_last_look,
@@ -104,7 +105,7 @@ def judge(
     findings = list(_over_limits(record, limits))
     if whole is None and compare and expected is not None:
         compared, whole = _compare(record, expected, rules)
-        findings.extend(compared)
+        findings.extend(without_draws(compared, record, expected))
         findings.extend(_unaccepted_leaks(record, expected.measurements, rules))
     else:
         findings.extend(_unaccepted_leaks(record, {}, rules))
@@ -128,10 +129,8 @@ def _whole_obstacle(record: Record, expected: BaselineEntry | None) -> _Whole | 
         return _Whole(Outcome.INCOMPARABLE, "; ".join(texts))
     if record.mode is not expected.mode:
         now, then = _EXECUTIONS[record.mode], _EXECUTIONS[expected.mode]
-        return _Whole(
-            Outcome.INCOMPARABLE,
-            f"the test was executed {now} now, and {then} when its numbers were accepted",
-        )
+        reason = f"the test was executed {now} now, and {then} when its numbers were accepted"
+        return _Whole(Outcome.INCOMPARABLE, reason)
     return None
 
 

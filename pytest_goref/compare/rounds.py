@@ -39,12 +39,14 @@ class Series:
         compute: nanoseconds of the kernel that computes, the mean of right before and right after the round;
             empty when it did not run around every round: the speed of the machine is then not known.
         memory: the same of the kernel that allocates.
+        iterations: how many executions a round typically has.
 
     """
 
     times: _Logs
     compute: _Logs = ()
     memory: _Logs = ()
+    iterations: int = 1
 
     @property
     def typical_ns(self) -> int:
@@ -53,7 +55,7 @@ class Series:
 
     def first(self, visits: int) -> Series:
         """Return what the first ``visits`` say."""
-        return Series(self.times[:visits], self.compute[:visits], self.memory[:visits])
+        return Series(self.times[:visits], self.compute[:visits], self.memory[:visits], self.iterations)
 
 
 def paired_series(
@@ -140,6 +142,7 @@ def _series(visits: tuple[_Rounds, ...], metric: Metric, clock: Callable[[Round]
         times=tuple(tuple(_log(clock(timed), timed.iterations) for timed in rounds) for rounds in visits),
         compute=_speeds(visits, lambda timed: (timed.compute_before_ns, timed.compute_after_ns)),
         memory=_speeds(visits, lambda timed: (timed.memory_before_ns, timed.memory_after_ns)),
+        iterations=round(statistics.median(timed.iterations for timed in _flat(visits))),
     )
 
 

@@ -33,6 +33,10 @@ FEWEST_VISITS: Final = 3
 SHORTEST_NS: Final = 20_000
 """Shorter rounds are mostly the cost of timing them: they are not judged."""
 
+RESOLUTION_NS: Final = 10_000
+"""A round may take so much longer although nothing changed: it refills caches that neighbours have emptied,
+and no kernel tells that. Unchanged tests of 27 us were seen 5 us slower for an hour."""
+
 CONFIDENCE: Final = 0.99
 """Of the interval that must leave zero; half of the rest lies on either side of it."""
 

@@ -112,6 +112,31 @@ def test_both_parts_of_a_tolerance_must_be_exceeded() -> None:
     assert (below.decision.opinion, above.decision.opinion) == (Opinion.CLEAR, Opinion.SLOWER)
 
 
+@pytest.mark.parametrize(
+    ("round_us", "slower_us", "opinion"),
+    [
+        (30, 36, Opinion.CLEAR),
+        (30, 50, Opinion.SLOWER),
+        (90, 97, Opinion.CLEAR),
+        (90, 110, Opinion.SLOWER),
+        (120, 140, Opinion.SLOWER),
+    ],
+)
+def test_a_short_round_must_change_by_more_than_it_resolves(
+    round_us: int, slower_us: int, opinion: Opinion
+) -> None:
+    stored, now = visits(6, 1_000 * round_us), visits(12, 1_000 * slower_us, first=50)
+    (timing,) = confirmed(stored, now, rules(Severity.WARN, "durations:5%"))
+    assert timing.decision.opinion is opinion
+
+
+def test_a_loop_resolves_more_than_one_execution() -> None:
+    stored = visits(6, MS, parse=3_000)
+    now = visits(6, MS, first=50, parse=3_600)
+    opinions = {timing.subject: timing.decision.opinion for timing in confirmed(stored, now, RULES)}
+    assert opinions == {"": Opinion.CLEAR, "parse": Opinion.SLOWER}
+
+
 @pytest.mark.parametrize(("stored", "used"), [(3, 3), (5, 5), (6, 6), (7, 6), (11, 8), (12, 12)])
 def test_what_is_stored_is_looked_at_as_if_it_had_been_taken_now(stored: int, used: int) -> None:
     assert len(at_last_look(visits(stored, MS))) == used
