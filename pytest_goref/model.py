@@ -64,6 +64,10 @@ class Metric:
     judged: bool = True
     accepted: bool = True
 
+    def __hash__(self) -> int:
+        """Return the hash of the name, which tells metrics apart: they are looked up all the time."""
+        return hash(self.name)
+
 
 Samples = tuple[int, ...]
 """Values of one (metric, subject) in the order taken; never empty. A value that never varied is kept once."""
@@ -198,6 +202,7 @@ class Record:
         concurrent: whether threads or an event loop ran, so that repeatable metrics vary more.
         fresh: what fresh processes timed, to store or to confirm a change; empty when none did.
         code: fingerprint of the code of all project functions that ran, "" when it is not known.
+        draws: in how many executions refs were counted, each with other examples; 0 where none are drawn.
 
     """
 
@@ -210,6 +215,7 @@ class Record:
     concurrent: bool = False
     fresh: tuple[Visit, ...] = ()
     code: str = ""
+    draws: int = 0
 
     @property
     def comparable(self) -> bool:

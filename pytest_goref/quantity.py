@@ -55,6 +55,7 @@ _STEPS: Final[dict[Unit, tuple[tuple[str, int], ...]]] = {
     Unit.NANOSECOND: (("s", 10**9), ("ms", 10**6), ("us", 10**3)),
     Unit.BYTE: (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)),
 }
+_SHOWN_CHARACTERS: Final = 80
 _MOST: Final = 2**63 - 1
 _MOST_DIGITS: Final = 40
 """More than any value that can be stored has; ``int`` refuses very long texts with an error of its own."""
@@ -70,7 +71,7 @@ def parse_quantity(text: str, unit: Unit) -> int:
     match = _QUANTITY.fullmatch(text)
     scale = _SCALES[unit].get(match[2].lower()) if match else None
     if match is None or scale is None:
-        raise InvalidValueError(f"{text!r} is not {_WRITTEN[unit]}")
+        raise InvalidValueError(f"{_shown(text)} is not {_WRITTEN[unit]}")
     number = match[1].replace("_", "")
     if len(number) > _MOST_DIGITS:
         raise InvalidValueError(f"{number[:_MOST_DIGITS]}... has too many digits: write {_WRITTEN[unit]}")
@@ -78,10 +79,14 @@ def parse_quantity(text: str, unit: Unit) -> int:
     divisor: int = 10 ** len(fraction)
     value, remainder = divmod(int(whole + fraction) * scale, divisor)
     if remainder and unit is Unit.COUNT:
-        raise InvalidValueError(f"{text!r} is not {_WRITTEN[unit]}")
+        raise InvalidValueError(f"{_shown(text)} is not {_WRITTEN[unit]}")
     if value > _MOST:
-        raise InvalidValueError(f"{text!r} is too large: the limit is {_MOST} {unit.value}")
+        raise InvalidValueError(f"{_shown(text)} is too large: the limit is {_MOST} {unit.value}")
     return value
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}...")
 
 
 def format_quantity(value: int, unit: Unit) -> str:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 REFERENCE: Final = "the name of a baseline, last, run:N, or a file of a baseline"
 """What may be named where something stored is meant."""
 
-_UNBOUNDED: Final = 100_000
+_PIPE_CHARACTERS: Final = 4000
+"""Room for the longest node ids; else one name of a million characters would widen every line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class Command:
 
 
 def table_width() -> int:
-    """Return how many characters a line of a table may have; through a pipe nothing is shortened."""
-    return shutil.get_terminal_size((_UNBOUNDED, 24)).columns
+    """Return how many characters a line of a table may have; through a pipe hardly anything is shortened."""
+    return shutil.get_terminal_size((_PIPE_CHARACTERS, 24)).columns
 
 
 def summary_width() -> int:

@@ -10,6 +10,7 @@ from pytest_goref.cli.profiles import declare_profile, declare_stored, open_stor
 from pytest_goref.profile import ProfileKind
 from pytest_goref.report.export import FORMATS, file_name
 from pytest_goref.report.text import printable
+from pytest_goref.store.files import write_atomically
 
 if TYPE_CHECKING:
     import argparse
@@ -34,8 +35,12 @@ def _run(project: Project, options: argparse.Namespace) -> Answer:
     if options.output == _STDOUT:
         sys.stdout.buffer.write(content)
         return Answer(())
-    path = project.directory / (options.output or file_name(profiled, form))
-    path.write_bytes(content)
+    if options.output:
+        path = project.directory / options.output
+        path.write_bytes(content)
+    else:
+        path = project.directory / file_name(profiled, form)
+        write_atomically(path, content)  # a link of that name, which nobody asked for, is replaced
     said = f"goref: {options.kind} profile of {profiled.test} in {stored.words}: written to {path}"
     return Answer((printable(said),))
 

@@ -83,7 +83,7 @@ def find_project(cache: str | None, directory: Path | None = None) -> Project:
         directory: where the command was started; None for the current directory.
 
     Raises:
-        CacheError: there is no cache directory.
+        CacheError: there is no cache directory, or it is a link to something else.
 
     """
     here = directory or Path.cwd()
@@ -91,7 +91,9 @@ def find_project(cache: str | None, directory: Path | None = None) -> Project:
         return Project(here, CacheDirectory(_checked(here / cache)))
     for parent in (here, *here.parents):
         if (parent / _CACHE).is_dir():
-            return Project(here, CacheDirectory(parent / _CACHE))
+            found = CacheDirectory(parent / _CACHE)
+            found.check_links()
+            return Project(here, found)
     raise CacheError(
         f"no {_CACHE} in {here} or above: run pytest --goref in the project first, "
         f"or name the directory with --cache DIR"

@@ -12,7 +12,7 @@ from pytest_goref.metrics import CALLS, CPU_TIME, METRICS, REFS
 from pytest_goref.model import BaselineEntry, Metric, Mode, Problem, Samples, TestKey, Visit
 from pytest_goref.quantity import Unit, format_quantity
 from pytest_goref.report.terminal import plain_table
-from pytest_goref.report.text import printable
+from pytest_goref.report.text import printable, shorten
 from pytest_goref.store.reference import open_reference
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ("test", "outcome", "refs", "calls", "fastest round")
 _DETAIL_COLUMNS: Final = ("metric", "subject", "value")
 _ABSENT: Final = "-"
+_WIDEST: Final = 2000
+"""Characters of a problem, which may quote what a test has raised."""
 _EXECUTIONS: Final = {Mode.WARM: "executed repeatedly", Mode.COLD: "executed once"}
 
 
@@ -131,7 +133,7 @@ def _details(words: str, test: _Shown) -> list[str]:
         [nodeid(test.key), printable(origin)],
         plain_table(_DETAIL_COLUMNS, rows, table_width()) if rows else ["no counts"],
         [line for place in sorted(test.visits) for line in _rounds(place, test.visits[place])],
-        [f"{problem.kind.value}: {printable(problem.text)}" for problem in test.problems],
+        [f"{problem.kind.value}: {shorten(printable(problem.text), _WIDEST)}" for problem in test.problems],
     ]
     return list(_blocks(blocks))
 

@@ -67,16 +67,21 @@ def accept(record: Record, entry: BaselineEntry | None, most_visits: int = MOST_
     )
 
 
-def visits_needed(record: Record, entry: BaselineEntry | None, most_visits: int) -> int:
+def visits_needed(
+    record: Record, entry: BaselineEntry | None, most_visits: int, *, is_untimed: bool = False
+) -> int:
     """Return in how many fresh processes a test is to be timed before ``record`` is accepted.
 
     Args:
         record: what was measured.
         entry: what is accepted, None for nothing.
         most_visits: how many visits of this machine are wanted.
+        is_untimed: whether rounds were wanted that could not be taken where the test was executed.
 
     """
-    if record.visit is None or record.mode is Mode.COLD:  # the latter is not to be executed again
+    if (
+        record.visit is None and not is_untimed
+    ) or record.mode is Mode.COLD:  # the latter is not to be executed again
         return 0
     known: tuple[Visit, ...] = ()
     if entry is not None and not _moved(record, entry):

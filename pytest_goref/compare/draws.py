@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_goref.verdict import Finding
 
 _ENOUGH: Final = 9
-"""A key that some examples use is seen in none of 9 executions and in all of 9 others once in 260,000 times."""
+"""A key that half of all executions use is in none of 9 and in all of 9 others once in 260,000 times."""
 _REMEDY: Final = (
     "Hypothesis draws other examples in each execution; with settings(derandomize=True) numbers are exact"
 )

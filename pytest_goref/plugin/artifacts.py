@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -84,7 +85,13 @@ def scratch_directory(config: pytest.Config) -> Path:
     if shared is not None and Path(shared).is_dir():
         return Path(shared)
     made = tempfile.mkdtemp(prefix="goref-")
-    config.add_cleanup(lambda: shutil.rmtree(made, ignore_errors=True))
+    process = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == process:  # not a child that a test has forked
+            shutil.rmtree(made, ignore_errors=True)
+
+    config.add_cleanup(remove)
     return Path(made)
 
 
@@ -134,8 +141,11 @@ class ProfileKeeper:
                 owners = [owner_of_run(run_id)] if run_id is not None else []
                 if baseline and result.accepted:
                     owners.append(owner_of_baseline(baseline))
+                profiles, capture = result.profiles(), self._capture(result)
+                if not owners[1:] and run_id is not None and not profiles and capture is None:
+                    continue  # what is new has nothing that could be out of date
                 for owner in owners[:1]:
-                    artifacts.put(owner, key, result.profiles(), self._capture(result))
+                    artifacts.put(owner, key, profiles, capture)
                 for other in owners[1:]:
                     artifacts.copy(owners[0], other, key)
             artifacts.shrink(most_bytes)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-_KEPT: Final = ("passes", "rounds")
+_KEPT: Final = ("passes", "rounds", "repeat")
 """Options of this plugin that visits get too: they say how a test is measured."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_goref.model import BaselineEntry, TestKey
+    from pytest_goref.plugin.parcels import Parcels
     from pytest_goref.plugin.saving import Saving
     from pytest_goref.plugin.settings import Settings
     from pytest_goref.store.reference import Reference
@@ -60,20 +62,24 @@ class Controller:
         purpose: what the session is for.
         saving: times what is to be saved.
         scratch: where profilers put their files, in this process and in workers.
+        parcels: those that this process sends.
 
     """
 
-    def __init__(self, purpose: Purpose, saving: Saving, scratch: Path) -> None:
+    def __init__(self, purpose: Purpose, saving: Saving, scratch: Path, parcels: Parcels) -> None:
         self._purpose = purpose
         self._saving = saving
         self._keeper = ProfileKeeper(CacheDirectory(purpose.settings.cache), scratch)
-        self._results = Results()
+        self._results = Results(parcels)
         self._notes: list[str] = []
         self._errors: list[str] = []
         self._saved: Saved | None = None
         self._run_id: int | None = None
         self._missing: tuple[TestKey, ...] = ()
         self._scope = Scope((), "")
+        self._workers_lost = False
+        self._was_cut_short = True  # until the last test has ended, with none that took its worker along
+        self._process = os.getpid()
         self._conditions = conditions()  # before this session is a load itself
         self._began = dt.datetime.now(dt.UTC).astimezone()
 
@@ -84,7 +90,11 @@ class Controller:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
         """Time what is to be saved, after the last test and when all suspects are confirmed."""
-        result = yield
+        try:
+            result = yield
+            self._was_cut_short = self._workers_lost
+        finally:
+            self._results.lose(self._purpose.selection.measured)
         name = self._purpose.settings.save
         if name:
             baselines = Baselines(CacheDirectory(self._purpose.settings.cache))
@@ -100,8 +110,9 @@ class Controller:
             node.workerinput["goref_compare"] = self._purpose.reference.spelling
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - a class of xdist
-        """Take over which tests an xdist worker has collected."""
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:  # noqa: ANN401 - a class of xdist
+        """Take over which tests an xdist worker has collected, or that it ended before its time."""
+        self._workers_lost = self._workers_lost or error is not None
         sent = getattr(node, "workeroutput", {}).get("goref_selection")
         if sent is not None:  # a worker that crashed has sent nothing
             self._purpose.selection.add_plain(sent)
@@ -109,8 +120,8 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write, and let missing tests fail a strict session."""
-        if not executes_tests(session.config):
-            return
+        if not executes_tests(session.config) or os.getpid() != self._process:
+            return  # a child that a test has forked, and that came back, writes nothing
         self._scope = Scope.of(session.config)
         self._missing = self._find_missing()
         if self._missing and self._purpose.settings.strict and session.exitstatus == pytest.ExitCode.OK:
@@ -125,6 +136,8 @@ class Controller:
     def _find_missing(self) -> tuple[TestKey, ...]:
         """Return the tests that are accepted, were looked for, and are gone or no longer marked."""
         selection = self._purpose.selection
+        if not selection.collected and self._was_cut_short:
+            return ()  # no worker was left to say what it had collected
         missing = []
         for key in self._purpose.accepted:
             looked_for = (
@@ -202,6 +215,7 @@ class Controller:
                 self._scope.narrowed
                 or session.shouldstop
                 or session.shouldfail
+                or self._was_cut_short
                 or self._purpose.selection.unread
             ),
             scope=self._scope.paths,
@@ -217,7 +231,7 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the summary."""
         config = terminalreporter.config
-        if not executes_tests(config):
+        if not executes_tests(config) or os.getpid() != self._process:
             return
         summary = summarize(self._results, self._purpose, self._missing, self._saved, tuple(self._notes))
         lines = render_summary(summary, config.get_verbosity(), config.get_terminal_writer().fullwidth)

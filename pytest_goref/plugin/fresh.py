@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.plugin.passes import CPU, TIME
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _SECOND_NS: Final = 1_000_000_000
 _START_NS: Final = _SECOND_NS
 """What it takes to start Python and pytest, and to collect, as a first guess."""
+_ROUNDS_OF_SLOW_TESTS: Final = 5
 _LIMIT_BEYOND: Final = 20
 _SHORTEST_LIMIT_NS: Final = 30 * _SECOND_NS
 
@@ -69,17 +71,20 @@ class FreshProcesses:
             if profile.kind is ProfileKind.CPU
         }
 
-    def time(self, records: Sequence[Record], number: int) -> Timed:
+    def time(
+        self, records: Sequence[Record], number: int, once_ns: Mapping[TestKey, int] = MappingProxyType({})
+    ) -> Timed:
         """Time tests in one process.
 
         Args:
             records: what the session measured of each; it tells how long they take.
             number: of the visit, from 1: it chooses the hash seed, so that equal numbers have equal seeds.
+            once_ns: how long one execution of a test takes, for those that were not timed.
 
         """
         keys = tuple(record.key for record in records)
         request = VisitRequest(keys, (TIME,), seed_of(number))
-        limit_ns = max(_SHORTEST_LIMIT_NS, _LIMIT_BEYOND * expected_ns(records))
+        limit_ns = max(_SHORTEST_LIMIT_NS, _LIMIT_BEYOND * expected_ns(records, once_ns))
         with self._lock():
             result = self._visit(request, limit_ns)
         visits = {key: record.visit for key, record in result.records.items() if record.visit is not None}
@@ -98,12 +103,23 @@ def _seed(number: int) -> str:
     return str(number) if seed in ("", "random") else seed
 
 
-def expected_ns(records: Iterable[Record]) -> int:
-    """Return about how long a fresh process takes to time the tests of ``records``."""
-    visits = (record.visit for record in records)
-    walls = (timed.wall_ns for visit in visits if visit for timed in visit.rounds)
+def expected_ns(records: Iterable[Record], once_ns: Mapping[TestKey, int] = MappingProxyType({})) -> int:
+    """Return about how long a fresh process takes to time the tests of ``records``.
+
+    Args:
+        records: what the session measured.
+        once_ns: how long one execution of a test takes, for those that were not timed.
+
+    """
     # Warm-ups, set-ups and tear-downs, kernels and collections of garbage take about as long again.
-    return _START_NS + 2 * sum(walls)
+    return _START_NS + 2 * sum(_rounds_ns(record, once_ns.get(record.key, 0)) for record in records)
+
+
+def _rounds_ns(record: Record, once_ns: int) -> int:
+    """Return how long the rounds of a test take; workers of xdist take none, so that it is a guess there."""
+    if record.visit is not None:
+        return sum(timed.wall_ns for timed in record.visit.rounds)
+    return max(_SECOND_NS, _ROUNDS_OF_SLOW_TESTS * once_ns)
 
 
 def _refused(keys: Iterable[TestKey], result: VisitResult) -> Iterator[tuple[TestKey, str]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_goref.plugin.command_line import inherited_arguments, relative
+from pytest_goref.plugin.process_state import COVERAGE
 from pytest_goref.plugin.visits import VisitRequest, VisitResult, run_visit
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ _OF_THIS_PROCESS: Final = (
     "PYTEST_XDIST_WORKER",
     "PYTEST_XDIST_WORKER_COUNT",
 )
-_COVERAGE: Final = ("COV_CORE_", "COVERAGE_PROCESS_")
-"""Environment variables that are not for a visit: its options are all here, and nothing may trace it."""
+"""Environment variables that are not for a visit: its options are all here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Invocation:
         directory: where pytest is started.
         inifile: what configures pytest, None when nothing does.
         environment: as it was when the session began.
+        process: that starts visits; what it has forked does not.
 
     """
 
@@ -56,6 +57,7 @@ class Invocation:
     directory: Path
     inifile: Path | None
     environment: Mapping[str, str]
+    process: int = field(default_factory=os.getpid)
 
     @classmethod
     def of(cls, config: pytest.Config, settings: Settings) -> Invocation:
@@ -77,7 +79,7 @@ class Invocation:
             environment={
                 name: value
                 for name, value in os.environ.items()
-                if name not in _OF_THIS_PROCESS and not name.startswith(_COVERAGE)
+                if name not in _OF_THIS_PROCESS and not name.startswith(COVERAGE)
             },
         )
 
@@ -108,11 +110,16 @@ class Invocation:
         missing = frozenset(request.keys) - frozenset(found)
         if not found:
             return VisitResult(missing=missing)
-        with tempfile.TemporaryDirectory(prefix="goref-visit-", ignore_cleanup_errors=True) as name:
-            file = Path(name) / "request.json"
-            file.write_text(replace(request, keys=found).to_text(), encoding="utf-8")
-            environment = {**self.environment, "PYTHONHASHSEED": request.seed}
-            result = run_visit(self._command(name), self.directory, environment, file, limit_ns)
+        if os.getpid() != self.process:
+            return VisitResult(failure="it is not started by a process that a test has forked")
+        try:
+            with tempfile.TemporaryDirectory(prefix="goref-visit-", ignore_cleanup_errors=True) as name:
+                file = Path(name) / "request.json"
+                file.write_text(replace(request, keys=found).to_text(), encoding="utf-8")
+                environment = {**self.environment, "PYTHONHASHSEED": request.seed}
+                result = run_visit(self._command(name), self.directory, environment, file, limit_ns)
+        except OSError as error:  # the disk is full, or TMPDIR is gone
+            return VisitResult(failure=f"it could not be prepared ({error})", missing=missing)
         return replace(result, missing=result.missing | missing)
 
     def _command(self, scratch: str) -> list[str]:

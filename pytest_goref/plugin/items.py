@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,12 +15,13 @@ import pytest
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.plugin.keys import is_unstable, key_of, spelling_of
 from pytest_goref.plugin.measurement import ItemMeasurement, Plan
-from pytest_goref.plugin.passes import PASSES
+from pytest_goref.plugin.neighbours import executed_by_others, skipped_passes
+from pytest_goref.plugin.parcels import Parcels
+from pytest_goref.plugin.phases import fail
 from pytest_goref.plugin.process_state import ProcessState
 from pytest_goref.plugin.protocol import Held, execute_measured, failed_silently
-from pytest_goref.plugin.settings import Settings, is_measured, read_request
+from pytest_goref.plugin.settings import Settings, gates_durations, is_measured, read_request
 from pytest_goref.profilers.tasks import code_of_coroutine
-from pytest_goref.profilers.watcher import watcher
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -32,10 +34,10 @@ Hold = Callable[["Conclusion", Callable[[str], None]], None]
 """Keeps what is known of a test, and what logs its reports when its verdict is known."""
 
 _WIDEST: Final = 100
-_REPEATS_ITSELF: Final = (
-    "counts, calls and durations are not measured: the benchmark fixture decides how often the code runs"
+_NO_GATE_UNDER_XDIST: Final = (
+    "its marker lets it fail when it is slower (fail=), but durations are not judged under xdist (-n), "
+    "as workers slow each other down: use -n0"
 )
-_UNTIMED_UNDER_XDIST: Final = "durations are not measured under xdist (-n): other tests run at the same time"
 
 
 class ItemHooks:
@@ -47,6 +49,7 @@ class ItemHooks:
         judging: how verdicts are reached.
         hold: keeps a test that must wait for its verdict, and what then logs its reports.
         prepare: by the name of a pass, what must have happened before a test that it measures is executed.
+        parcels: takes what goes on reports.
 
     """
 
@@ -57,7 +60,9 @@ class ItemHooks:
         judging: Judging,
         hold: Hold,
         prepare: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+        parcels: Parcels | None = None,
     ) -> None:
+        self._parcels = parcels or Parcels()
         self._hold = hold
         self._prepare = prepare
         self._settings = settings
@@ -66,6 +71,8 @@ class ItemHooks:
         self._current: ItemMeasurement | None = None
         self._item: pytest.Item | None = None
         self._wrong_marker = ""
+        self._failing: tuple[pytest.TestReport, str] | None = None
+        self._process = os.getpid()
 
     def region(self) -> Region | None:
         """Return the region in which a test is executing now."""
@@ -96,11 +103,18 @@ class ItemHooks:
         self._wrong_marker = ""
         if not is_measured(item, self._settings) or not _is_python(item):
             return None
+        if (
+            os.getpid() != self._process
+        ):  # a test has forked and returned in the child: only the parent measures
+            return None
         key = key_of(item)
         try:
             request = read_request(item, self._settings)
         except InvalidValueError as error:
             self._wrong_marker = f"{key.nodeid}: {error}"
+            return None
+        if self._settings.compare and hasattr(item.config, "workerinput") and gates_durations(request.rules):
+            self._wrong_marker = f"{key.nodeid}: {_NO_GATE_UNDER_XDIST}"
             return None
         if is_unstable(key):
             if not self._settings.all_tests:
@@ -109,8 +123,8 @@ class ItemHooks:
                     "give its parameters ids (pytest.param(..., id=...))"
                 )
             return None
-        looked_on = _executed_by_others(item)
-        skipped = _skipped_passes(item, debugged=bool(looked_on))
+        looked_on = executed_by_others(item)
+        skipped = skipped_passes(item, debugged=bool(looked_on))
         code = code_of_coroutine(getattr(item, "function", None))
         if request.repeat and not looked_on:
             self._prepare_for(set(request.passes) - skipped.keys())
@@ -121,10 +135,14 @@ class ItemHooks:
             skipped=skipped,
             driven=not looked_on,
             code=code,
+            drawn=bool(getattr(getattr(item, "function", None), "is_hypothesis_test", False)),
             spelling=spelling_of(key, self._settings.rootdir, item.config.invocation_params.dir),
             width=_failure_width(item.config),
         )
-        return ItemMeasurement(plan, self._tools, self._judging)
+        return self._measuring(plan)
+
+    def _measuring(self, plan: Plan) -> ItemMeasurement:
+        return ItemMeasurement(plan, self._tools, self._judging, self._parcels)
 
     def _prepare_for(self, passes: set[str]) -> None:
         state = ProcessState.save()
@@ -137,9 +155,11 @@ class ItemHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
-        """Refuse a test whose marker is wrong; the others run."""
+        """Refuse a test whose marker is wrong; the others run. Begin afresh when others execute one again."""
         if self._wrong_marker:
             pytest.fail(self._wrong_marker, pytrace=False)
+        if self._current is not None and not self._current.plan.driven:
+            self._current, self._failing = self._measuring(self._current.plan), None
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -173,20 +193,34 @@ class ItemHooks:
         if measurement is None:
             return (yield)
         looking_on = not measurement.plan.driven and call.when == "call"
+        failure = ""
         if looking_on and call.excinfo is None and not failed_silently(item):
             measurement.execute_once(measurement.plan.once)
-            failure = measurement.conclude(may_wait=False)
-            if failure:
-                failed = pytest.CallInfo.from_call(lambda: pytest.fail(failure, pytrace=False), when="call")
-                call.excinfo = failed.excinfo
+            failure = measurement.conclude(may_wait=False) or ""
         report = yield
         measurement.attach(report)
+        if failure:
+            self._failing = report, failure
+        elif call.when == "teardown" and report.failed:
+            self._failing = None  # it has failed already, and may be executed again for that
         return report
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Notice subtests: they report while the test is running, so it cannot be repeated quietly."""
+        """Let a test that others execute fail, now that they do not execute it again; notice subtests.
+
+        A verdict is no chance failure: who executes failed tests again is not to wash it away. Subtests
+        report while the test is running, so it cannot be repeated quietly.
+        """
+        if self._failing is not None and self._failing[0] is report:
+            fail(*self._failing)
         if self._current is not None and self._current.region is not None and report.when == "call":
             self._current.subreports += 1
+
+    def pytest_enter_pdb(self) -> None:
+        """Notice ``breakpoint()`` and the like: nobody wants to meet it again in every execution."""
+        if self._current is not None:
+            self._current.debugged = True
 
 
 def _failure_width(config: pytest.Config) -> int:
@@ -207,29 +241,3 @@ def _calls_function(item: pytest.Item) -> bool:
     unittest = sys.modules.get("unittest")
     cls = getattr(item, "cls", None)
     return not (unittest and isinstance(cls, type) and issubclass(cls, unittest.TestCase))
-
-
-def _executed_by_others(item: pytest.Item) -> str:
-    """Return what makes another plugin, or a person, execute this item; "" when nothing does."""
-    option = item.config.getoption
-    for flag in ("usepdb", "trace"):
-        if option(flag, False):
-            return "--pdb" if flag == "usepdb" else "--trace"
-    for flag in ("setuponly", "setupshow", "setupplan"):
-        if option(flag, False):
-            return f"--{flag.replace('setup', 'setup-')}"
-    if item.get_closest_marker("flaky") is not None:
-        return "marked flaky"
-    return "--reruns" if option("reruns", 0) or option("force_flaky", False) else ""
-
-
-def _skipped_passes(item: pytest.Item, *, debugged: bool) -> dict[str, str]:
-    """Return the passes that cannot be taken, and why, "" where it is told anyway."""
-    if "benchmark" in getattr(item, "fixturenames", ()):
-        return dict.fromkeys(PASSES, _REPEATS_ITSELF)
-    if hasattr(item.config, "workerinput"):
-        return {"time": _UNTIMED_UNDER_XDIST}
-    tracer = watcher()
-    if tracer:
-        return {"time": f"durations are not measured: {tracer} is active"}
-    return {"time": ""} if debugged else {}

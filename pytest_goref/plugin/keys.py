@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from typing import TYPE_CHECKING, Final
@@ -23,12 +24,12 @@ def key_of_nodeid(nodeid: str) -> TestKey:
 
 
 def key_of(item: pytest.Item) -> TestKey:
-    """Return the key of an item, without the group that an xdist worker appends to its name."""
+    """Return the key of an item, without the group that an xdist worker may have appended to its id."""
     nodeid = item.nodeid
-    mark = item.get_closest_marker("xdist_group")
-    if mark is not None and hasattr(item.config, "workerinput"):
-        group = mark.args[0] if mark.args else mark.kwargs.get("name", "default")
-        nodeid = nodeid.removesuffix(f"@{group}")
+    if hasattr(item.config, "workerinput") and item.parent is not None:
+        own = f"{item.parent.nodeid}::{item.name}"
+        if nodeid.startswith(f"{own}@"):
+            nodeid = own
     return key_of_nodeid(nodeid)
 
 
@@ -39,8 +40,12 @@ def is_unstable(key: TestKey) -> bool:
 
 def spelling_of(key: TestKey, rootdir: Path, directory: Path) -> str:
     """Return the node id of ``key`` as it is typed in ``directory``: node ids start at rootdir."""
+    return TestKey(_spelling_of_path(key.path, rootdir, directory), key.name).nodeid
+
+
+@functools.lru_cache(maxsize=16)  # tests of one file follow each other
+def _spelling_of_path(path: str, rootdir: Path, directory: Path) -> str:
     try:
-        path = os.path.relpath(rootdir / key.path, directory)
+        return os.path.relpath(rootdir / path, directory).replace(os.sep, "/")
     except ValueError:  # on another drive
-        return key.nodeid
-    return TestKey(path.replace(os.sep, "/"), key.name).nodeid
+        return path

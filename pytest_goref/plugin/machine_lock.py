@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.errors import GorefError, InvalidValueError
+from pytest_goref.errors import GorefError
 from pytest_goref.report.text import printable, shorten
-from pytest_goref.store.files import reason
+from pytest_goref.store.files import acquire_natively, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,15 +82,15 @@ class MachineLock:
 
     def _take(self) -> BaseFileLock | None:
         """Return the lock, which is now ours; None when it is to be done without."""
-        from filelock import FileLock, Timeout  # noqa: PLC0415 (it costs an import, and only who times needs it)
-
         if self._path in _held_here:
             return None
         try:
+            from filelock import FileLock, Timeout  # noqa: PLC0415 (it costs an import, and only who times needs it)
+
             _prepare(self._directory)
             lock = FileLock(self._path)
             try:
-                lock.acquire(blocking=False)
+                acquire_natively(lock, 0)
             except Timeout:
                 if not self._wait_for(lock):
                     return None
@@ -116,7 +116,7 @@ class MachineLock:
         if self._patience_s:
             self._say(f"waiting for {words}, which is timing on this machine; {_OFF}")
         try:
-            lock.acquire(timeout=self._patience_s)
+            acquire_natively(lock, self._patience_s)
         except Timeout:
             minutes = f"{self._most_waiting_s / 60:g} minutes"
             self._say(f"waited {minutes} for {words}: this session now times beside it")
@@ -138,20 +138,6 @@ class MachineLock:
         if text not in self._told:
             self._told.add(text)
             self._tell(text)
-
-
-def parse_lock(value: object) -> bool:
-    """Return whether sessions are to wait for one another.
-
-    Raises:
-        InvalidValueError: the value is neither ``on`` nor ``off``.
-
-    """
-    text = str(value).strip()
-    if text not in ("on", "off"):
-        shown = shorten(repr(text), _SHOWN_CHARACTERS)
-        raise InvalidValueError(f"{shown} is neither 'on' nor 'off'")
-    return text == "on"
 
 
 def lock_directory() -> Path:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.environment import current_environment
-from pytest_goref.metrics import CPU_TIME
+from pytest_goref.metrics import CPU_TIME, REFS
 from pytest_goref.model import Mode, Problem, ProblemKind, Record, Severity, TestKey
 from pytest_goref.plugin.conclusion import Conclusion, Judging
+from pytest_goref.plugin.neighbours import UNTIMED_UNDER_XDIST
+from pytest_goref.plugin.parcels import Parcel, Parcels
 from pytest_goref.plugin.pass_context import Collected, NotRepeatableError, PassContext, Tools
 from pytest_goref.plugin.passes import COUNTS, PASSES, TIME
-from pytest_goref.plugin.process_state import ProcessState
+from pytest_goref.plugin.process_state import COVERAGE, ProcessState
 from pytest_goref.plugin.region import Execution, Region
 from pytest_goref.profilers.clock import ClockProfiler
-from pytest_goref.report.plain import verdict_to_plain
-from pytest_goref.store.codec import record_to_plain
+from pytest_goref.profilers.watcher import unwatched
 from pytest_goref.store.profile_codec import profile_to_plain
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Plan:
         skipped: passes that this session cannot take, and why, "" where ``once`` says it.
         driven: whether this plugin executes the test; if not, it only looks on.
         code: of the test's function, when that is a coroutine.
+        drawn: whether Hypothesis draws examples for the test.
         spelling: how pytest names the test where it was started.
         width: the most characters of a line of what a failure says.
 
@@ -59,8 +61,19 @@ class Plan:
     skipped: Mapping[str, str] = field(default_factory=dict)
     driven: bool = True
     code: CodeType | None = None
+    drawn: bool = False
     spelling: str = ""
     width: int = 100
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the test may be executed more than once."""
+        return self.request.repeat and self.driven and not self.once
+
+    @property
+    def is_untimed(self) -> bool:
+        """Whether rounds were asked for that a worker of xdist does not take."""
+        return TIME in self.request.passes and self.skipped.get(TIME) == UNTIMED_UNDER_XDIST
 
 
 class ItemMeasurement:
@@ -70,16 +83,22 @@ class ItemMeasurement:
         plan: what is to be done.
         tools: the profilers of the session.
         judging: how the verdict is reached.
+        parcels: takes what goes on reports.
 
     """
 
-    def __init__(self, plan: Plan, tools: Tools, judging: Judging) -> None:
+    def __init__(self, plan: Plan, tools: Tools, judging: Judging, parcels: Parcels) -> None:
         self.region: Region | None = None
         self.subreports = 0
+        self.debugged = False
         self.plan = plan
-        self._tools = replace(tools, leaks=tools.leaks.of(plan.code))
+        self._tools = replace(tools, leaks=tools.leaks.of(plan.code)) if plan.code else tools
         self._judging = judging
-        self._before = self._in_test = ProcessState.save()
+        self._parcels = parcels
+        self._label = ""
+        self._process = os.getpid()
+        # Only who executes a test again has to give back what it changes, and finding out takes time.
+        self._before = self._in_test = ProcessState.save() if plan.may_repeat else None
         self._first = Execution()
         self._window: RunningLeaks | None = None
         self._collected = Collected()
@@ -89,7 +108,8 @@ class ItemMeasurement:
     @contextlib.contextmanager
     def first(self) -> Iterator[None]:
         """Measure the first execution: its time, its refs, and from its call on what it leaves behind."""
-        self._in_test = ProcessState.save()
+        if self._before is not None:
+            self._in_test = ProcessState.save()
         region = Region((self._tools.refs, ClockProfiler(self._tools.clock)))
         self._window = window = self._tools.leaks.start()
         with self.entered(region), contextlib.closing(window):
@@ -107,24 +127,30 @@ class ItemMeasurement:
 
     def settled(self) -> None:
         """Take note of what the first execution, now torn down, has left behind."""
-        self._before = self._before.with_lasting(self._in_test, ProcessState.save())
+        if self._before is not None and self._in_test is not None:
+            self._before = self._before.with_lasting(self._in_test, ProcessState.save())
         if self._window is not None:
             self._first.counted.update(self._window.stop().counted)
 
     def repeat(self, execute: Execute) -> None:
         """Take the passes that were asked for, and make the record."""
-        once = self.plan.once or (self.subreports and "subtests cannot be repeated quietly") or ""
-        if once or not self.plan.request.repeat or self._first.round is None:
+        once = self.plan.once or (self.debugged and "it stopped in a debugger") or ""
+        once = once or (self.subreports and "subtests cannot be repeated quietly") or ""
+        before = self._before
+        if os.getpid() != self._process:  # the test has forked, and this is the child, which came back
+            return
+        if once or before is None or self._first.round is None:
             self.execute_once(once)
             return
         after = ProcessState.save()
+        unmeasured = before.without(COVERAGE)  # coverage knows the first execution, of child processes too
 
         def execute_afresh(region: Region) -> Execution:
-            self._before.restore_surroundings()
+            unmeasured.restore_surroundings()
             return execute(region)
 
         try:
-            self._record = self._warm(execute_afresh)
+            self._record = unwatched(lambda: self._warm(execute_afresh))
         except NotRepeatableError as error:
             text = f"it passed once and failed when repeated ({error})"
             self._record = self._cold(Problem(ProblemKind.NOT_REPEATABLE, text))
@@ -153,6 +179,7 @@ class ItemMeasurement:
             rounds=plan.request.rounds,
             count_refs=COUNTS in taken,
             timed=TIME in taken,
+            drawn=plan.drawn,
         )
         for name in taken:
             PASSES[name](context)
@@ -181,7 +208,9 @@ class ItemMeasurement:
         self._collected.drop_capture()
         self._collected = collected = Collected()
         collected.note(*problems)
-        collected.add(replace(first, round=timed, counted=counted))
+        if timed is not first.round or counted is not first.counted:
+            first = replace(first, round=timed, counted=counted)
+        collected.add(first)
         return self._made(Mode.COLD)
 
     def _made(self, mode: Mode) -> Record:
@@ -198,6 +227,7 @@ class ItemMeasurement:
             problems=tuple(collected.problems),
             concurrent=collected.concurrent,
             code=collected.code,
+            draws=collected.times(REFS) if self.plan.drawn and not collected.calls_repeat else 0,
         )
 
     def conclude(self, *, may_wait: bool) -> str | None:
@@ -220,12 +250,16 @@ class ItemMeasurement:
 
     def attach(self, report: pytest.TestReport) -> None:
         """Put key, record and verdict on a report, as one text that survives any transport."""
-        key = self.plan.key
-        plain: dict[str, object] = {"key": [key.path, key.name]}
         if report.when == "call" and self.conclusion is not None:
-            plain["record"] = record_to_plain(self.conclusion.record)
-            plain["verdict"] = verdict_to_plain(self.conclusion.verdict)
-            plain["profiles"] = [profile_to_plain(profile) for profile in self._collected.profiles()]
-            if self._collected.capture is not None:
-                plain["capture"] = str(self._collected.capture)
-        setattr(report, REPORT_ATTRIBUTE, json.dumps(plain))
+            parcel = Parcel(
+                self.plan.key,
+                self.conclusion.record,
+                self.conclusion.verdict,
+                [profile_to_plain(profile) for profile in self._collected.profiles()],
+                self._collected.capture,
+                self.plan.is_untimed,
+            )
+            text = self._parcels.send(parcel)
+        else:
+            text = self._label = self._label or self._parcels.send(Parcel(self.plan.key))
+        setattr(report, REPORT_ATTRIBUTE, text)

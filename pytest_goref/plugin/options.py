@@ -44,6 +44,7 @@ OPTIONS: Final = (
     Option("strict", "", "fail new, missing, incomparable and inconclusive tests too", "bool"),
     Option("passes", "LIST", "what to measure: counts,memory,time,cpu", "string"),
     Option("rounds", "N|auto", "timed executions of each test", "string"),
+    Option("repeat", "on|off", "whether tests may be executed more than once to measure them", "string"),
     Option("visits", "N", "how many fresh processes time each saved test", "string"),
     Option("lock", "on|off", "whether sessions of one machine wait for one another to time", "string"),
     Option("export", "DIR:FORMAT", "write the CPU and memory profile of each test into DIR"),

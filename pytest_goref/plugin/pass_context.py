@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.metrics import REFS
+from pytest_goref.metrics import CALLS, REFS
 from pytest_goref.model import Exactness, Measurements, Metric, Problem, Round, Samples, Visit
 from pytest_goref.plugin.region import Execution, Iterations, Region
 from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock
@@ -117,6 +117,12 @@ class Collected:
         return any(len(samples) > 1 for by_subject in exact for samples in by_subject.values())
 
     @property
+    def calls_repeat(self) -> bool:
+        """Whether several executions have made the same calls: then they had the same examples too."""
+        by_subject = self.measurements().get(CALLS, {})
+        return self.times(CALLS) > 1 and all(len(samples) == 1 for samples in by_subject.values())
+
+    @property
     def code(self) -> str:
         """The fingerprint of the code that ran, "" when it is not known or executions ran other functions."""
         return next(iter(self._codes)) if len(self._codes) == 1 else ""
@@ -156,6 +162,7 @@ class PassContext:
         rounds: timed executions asked for, None for as many as are needed.
         count_refs: whether refs are to be counted.
         timed: whether rounds are taken too.
+        drawn: whether Hypothesis draws examples for the test, perhaps others in each execution.
         on_demand: whether nobody asked for the pass by name, so that it tells of no result that it lacks.
 
     """
@@ -167,6 +174,7 @@ class PassContext:
     rounds: int | None
     count_refs: bool
     timed: bool
+    drawn: bool = False
     on_demand: bool = False
 
     def run(self, *profilers: Profiler, iterations: Iterations | None = None) -> Execution:

@@ -79,9 +79,10 @@ def counts_pass(context: PassContext) -> None:
     """Count refs and calls, twice when that is cheap, and in more executions where no others follow.
 
     Two executions often agree by chance although the counts of a test vary; it must not fail for that.
+    Only two tell whether Hypothesis draws the same examples each time.
     """
     cheap = context.first_ns < _CHEAP_NS
-    _count_calls(context, times=2 if cheap else 1)
+    _count_calls(context, times=2 if cheap or context.drawn else 1)
     if cheap and context.collected.varies:
         _count_calls(context, times=COUNTED_TIMES - 2)
     elif cheap and not context.timed:

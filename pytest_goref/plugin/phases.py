@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
+
+from pytest_goref.report.text import shorten
+
+_MOST_CHARACTERS: Final = 500
+"""Of what a test has raised; it is stored with every run."""
 
 Phase = tuple[pytest.CallInfo[None], pytest.TestReport]
 """What happened in a phase, and what is reported of it."""
@@ -17,7 +24,14 @@ def has_passed(report: pytest.TestReport) -> bool:
 def reason(call: pytest.CallInfo[None], outcome: str) -> str:
     """Return in one line why a phase did not pass."""
     lines = call.excinfo.exconly(tryshort=True).splitlines() if call.excinfo else []
-    return f"{call.when} {outcome}{f': {lines[0]}' if lines else ''}"
+    return f"{call.when} {outcome}{f': {shorten(lines[0], _MOST_CHARACTERS)}' if lines else ''}"
+
+
+def fail(report: pytest.TestReport, text: str) -> None:
+    """Let the report of a call that has passed be one of a failure; marked xfail, that was expected."""
+    if report.passed:
+        report.outcome = "skipped" if hasattr(report, "wasxfail") else "failed"
+        report.longrepr = text
 
 
 def joined(first: pytest.CallInfo[None], second: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
@@ -43,10 +57,3 @@ def merged(sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
     for title, text in sections:
         texts[title] = texts.get(title, "") + text
     return list(texts.items())
-
-
-def lift_timeout(item: pytest.Item) -> None:
-    """Stop the clock of pytest-timeout: the time limit was meant for one execution, and the test kept it."""
-    cancel = getattr(item.ihook, "pytest_timeout_cancel_timer", None)
-    if cancel is not None:
-        cancel(item=item)

@@ -1,11 +1,17 @@
-"""What a test may change in the process: directory, environment, random numbers."""
+"""The state of the process: what a test may change, so that repeating it leaves what executing it leaves."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_goref.plugin.process_aspects import ENVIRONMENT, RANDOM, SURROUNDINGS, Aspect, Values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COVERAGE: Final = ("COV_CORE_", "COVERAGE_PROCESS_")
+"""How the environment variables begin that let coverage measure the processes that are started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,24 +19,18 @@ class ProcessState:
     """The state of the process at one moment.
 
     Attributes:
-        directory: the working directory, "" when it no longer exists.
-        environ: the environment variables.
-        random_state: of the ``random`` module.
+        surroundings: the values of every aspect but random numbers, by its name.
+        random_states: of the ``random`` module, and of numpy's where that is loaded.
 
     """
 
-    directory: str
-    environ: dict[str, str]
-    random_state: tuple[object, ...]
+    surroundings: Mapping[str, Values]
+    random_states: Values
 
     @classmethod
     def save(cls) -> ProcessState:
         """Return the present state."""
-        try:
-            directory = os.getcwd()  # noqa: PTH109 - only to be given back
-        except OSError:
-            directory = ""
-        return cls(directory, dict(os.environ), random.getstate())
+        return cls({name: aspect.read() for name, aspect in SURROUNDINGS.items()}, RANDOM.read())
 
     def with_lasting(self, in_test: ProcessState, after: ProcessState) -> ProcessState:
         """Return this state, taken before a test, with what its fixtures have set up for later tests too.
@@ -40,28 +40,38 @@ class ProcessState:
             after: the state after the tear-down; what is as before was given back, and belongs to the test.
 
         """
-        environ = {}
-        for name in self.environ.keys() | in_test.environ.keys():
-            given_back = after.environ.get(name) == self.environ.get(name)
-            value = (self if given_back else in_test).environ.get(name)
-            if value is not None:
-                environ[name] = value
-        given_back = after.directory == self.directory
-        directory = (self if given_back else in_test).directory
-        return ProcessState(directory, environ, self.random_state)
+        lasting = {
+            name: _lasting(aspect, *(state.surroundings[name] for state in (self, in_test, after)))
+            for name, aspect in SURROUNDINGS.items()
+        }
+        return replace(self, surroundings=lasting)
+
+    def without(self, prefixes: tuple[str, ...]) -> ProcessState:
+        """Return this state without the environment variables whose names begin with one of ``prefixes``."""
+        environ = self.surroundings[ENVIRONMENT]
+        kept = {name: value for name, value in environ.items() if not name.startswith(prefixes)}
+        return replace(self, surroundings={**self.surroundings, ENVIRONMENT: kept})
 
     def restore_surroundings(self) -> None:
-        """Give back directory and environment; random numbers go on, to find out a test that varies."""
-        if self.directory:
-            with contextlib.suppress(OSError):  # removed in the meantime: the test removed where it stood
-                os.chdir(self.directory)
-        for name in os.environ.keys() - self.environ.keys():
-            del os.environ[name]
-        for name, value in self.environ.items():
-            if os.environ.get(name) != value:
-                os.environ[name] = value
+        """Give back everything but random numbers."""
+        for name, aspect in SURROUNDINGS.items():
+            aspect.give_back(self.surroundings[name])
 
     def restore(self) -> None:
         """Give back everything."""
         self.restore_surroundings()
-        random.setstate(self.random_state)
+        RANDOM.give_back(self.random_states)
+
+
+_ABSENT: Final = object()
+
+
+def _lasting(aspect: Aspect, before: Values, in_test: Values, after: Values) -> Values:
+    lasting = {}
+    for key in before.keys() | in_test.keys():
+        old = before.get(key, _ABSENT)
+        given_back = aspect.same(after.get(key, _ABSENT), old)
+        value = old if given_back else in_test.get(key, _ABSENT)
+        if value is not _ABSENT:
+            lasting[key] = value
+    return lasting

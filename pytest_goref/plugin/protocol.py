@@ -12,6 +12,7 @@ sections and its stash as a whole, and the exceptions a unittest item collects (
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import pytest
 
-from pytest_goref.plugin.phases import Phase, has_passed, joined, lift_timeout, merged, reason
+from pytest_goref.plugin.phases import Phase, has_passed, joined, merged, reason
 from pytest_goref.plugin.quiet import quiet
+from pytest_goref.plugin.temporary import TemporaryDirectories
+from pytest_goref.plugin.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     import contextlib
@@ -183,13 +186,15 @@ class _Protocol:
 
     def __init__(self, item: pytest.Item, nextitem: pytest.Item | None, measurement: Measurement) -> None:
         self._item = item
+        self._hook = item.ihook  # looked up once: that walks through every conftest.py
         self._nextitem = nextitem
         self._measurement = measurement
         self._between = copy.copy(item)
+        self._repeated = 0
 
     def run(self) -> Callable[[str], None] | None:
         """Execute the item and log its reports; return what logs them later when the verdict must wait."""
-        item, hook = self._item, self._item.ihook
+        item, hook = self._item, self._hook
         if hasattr(item, "_request") and not item._request:
             _renew_request(item)
         self._initial = _ItemState.save(item)
@@ -212,7 +217,7 @@ class _Protocol:
             teardown = self._call("teardown", self._teardown_hook(self._between))
             after_teardown = _ItemState.save(item)
             self._measurement.settled()
-            lift_timeout(item)
+            TimeLimit.of(item.config).lift(item)
             if teardown.excinfo is None:
                 self._measurement.repeat(self._execute_quietly)
         except _INTERRUPTS:
@@ -244,7 +249,7 @@ class _Protocol:
         if failure:
             verdict = self._call("call", lambda: pytest.fail(failure, pytrace=False))
             verdict.start, verdict.stop, verdict.duration = call.start, call.stop, call.duration
-            call, report = verdict, self._item.ihook.pytest_runtest_makereport(item=self._item, call=verdict)
+            call, report = verdict, self._hook.pytest_runtest_makereport(item=self._item, call=verdict)
         self._measurement.attach(report)
         self._log(call, report)
 
@@ -259,7 +264,7 @@ class _Protocol:
                 item.stash.setdefault(key, value)
             wider = self._call("teardown", self._teardown_hook(nextitem))
             teardown = joined(teardown, wider)
-        report = item.ihook.pytest_runtest_makereport(item=item, call=teardown)
+        report = self._hook.pytest_runtest_makereport(item=item, call=teardown)
         report.sections = merged(report.sections)
         return teardown, report
 
@@ -273,8 +278,7 @@ class _Protocol:
         return None if session.shouldfail or session.shouldstop else self._nextitem
 
     def _teardown_hook(self, nextitem: pytest.Item | None) -> Callable[[], None]:
-        item = self._item
-        return partial(item.ihook.pytest_runtest_teardown, item=item, nextitem=nextitem)
+        return partial(self._hook.pytest_runtest_teardown, item=self._item, nextitem=nextitem)
 
     def _call(self, when: _When, function: Callable[[], None]) -> pytest.CallInfo[None]:
         return pytest.CallInfo.from_call(function, when=when, reraise=_INTERRUPTS)
@@ -282,11 +286,11 @@ class _Protocol:
     def _phase(self, when: _When, function: Callable[[], None]) -> Phase:
         """Execute one phase; return its call and its report."""
         call = self._call(when, function)
-        return call, self._item.ihook.pytest_runtest_makereport(item=self._item, call=call)
+        return call, self._hook.pytest_runtest_makereport(item=self._item, call=call)
 
     def _log(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> pytest.TestReport:
         """Log a report and tell whoever looks into failures about it, as pytest does."""
-        hook = self._item.ihook
+        hook = self._hook
         hook.pytest_runtest_logreport(report=report)
         failure = call.excinfo
         if (
@@ -299,15 +303,21 @@ class _Protocol:
 
     def _execute_quietly(self, region: Region) -> Execution:
         """Execute the item once more: nothing is logged, and what it does to the item is undone."""
-        item, hook = self._item, self._item.ihook
+        item, hook, process = self._item, self._hook, os.getpid()
         self._initial.restore(item)
         _drop_request(item)
         _renew_request(item)
-        with quiet(item.config):
+        temporary, limit = TemporaryDirectories.of(item.config), TimeLimit.of(item.config)
+        self._repeated += 1
+        with quiet(item.config, self._repeated), temporary.removed(), limit.again(item):
             call, report = self._phase("setup", partial(hook.pytest_runtest_setup, item=item))
             if report.passed:
                 with self._measurement.entered(region):
                     call, report = self._phase("call", partial(hook.pytest_runtest_call, item=item))
+            if (
+                os.getpid() != process
+            ):  # a forked child that came back: the rest of the session is its parent's
+                os._exit(0 if report.passed else 1)
             # Fixtures may want the report of the call; nobody but collectors of reports wants this one.
             torn = self._call("teardown", self._teardown_hook(self._between))
         failure = "" if has_passed(report) else reason(call, report.outcome)

@@ -109,17 +109,25 @@ class Region:
     def __enter__(self) -> None:
         """Start the profilers."""
         self.entered = True
-        for profiler in self._profilers:
-            running = self._guarded(profiler.start)
-            if running is not None:
-                self._running.append(running)
+        try:
+            for profiler in self._profilers:
+                running = self._guarded(profiler.start)
+                if running is not None:
+                    self._running.append(running)
+        except BaseException:  # Ctrl-C: what is on already must not stay on
+            self.__exit__()
+            raise
 
     def __exit__(self, *_exception: object) -> None:
-        """Stop the profilers, whatever the test did."""
-        while self._running:
-            observation = self._guarded(self._running.pop().stop)
-            if observation is not None:
-                self._observations.append(observation)
+        """Stop the profilers, whatever the test did; an interrupt in one of them leaves no other on."""
+        try:
+            while self._running:
+                observation = self._guarded(self._running.pop().stop)
+                if observation is not None:
+                    self._observations.append(observation)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def _guarded(self, act: Callable[[], _T]) -> _T | None:
         """Return what ``act`` returns; None, and a problem, when it fails."""

@@ -86,6 +86,20 @@ def parse_visits(value: object) -> int:
     return _whole_number(value, "is not a number of fresh processes: a whole number", 0, 10)
 
 
+def parse_switch(value: object) -> bool:
+    """Return whether a value turns something on.
+
+    Raises:
+        InvalidValueError: the value is neither ``on`` nor ``off``.
+
+    """
+    text = str(value).strip()
+    if text not in ("on", "off"):
+        shown = shorten(repr(text), _SHOWN_CHARACTERS)
+        raise InvalidValueError(f"{shown} is neither 'on' nor 'off'")
+    return text == "on"
+
+
 def _whole_number(value: object, what_not: str, least: int, most: int) -> int:
     text = str(value).strip()
     digits = text.lstrip("0") or "0"

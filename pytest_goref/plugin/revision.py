@@ -95,6 +95,7 @@ class Counterparts:
             measurements={**record.measurements, **fresh.measurements},
             problems=tuple(dict.fromkeys((*record.problems, *fresh.problems))),
             concurrent=record.concurrent or fresh.concurrent,
+            draws=fresh.draws,
         )
         judged = judge(alike, reference.get(record.key), rules)
         limits = [finding for finding in verdict.findings if finding.outcome is Outcome.OVER_LIMIT]

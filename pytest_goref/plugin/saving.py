@@ -56,8 +56,9 @@ class Saving:
             for number in range(1, total + 1):
                 waiting = {key: results.by_key[key] for key, count in missing.items() if count >= number}
                 records = [result.record for result in waiting.values() if result.record is not None]
-                progress.begin(number, len(records), expected_ns(records))
-                timed = self._head.time(records, number)
+                once_ns = {key: result.once_ns for key, result in waiting.items()}
+                progress.begin(number, len(records), expected_ns(records, once_ns))
+                timed = self._head.time(records, number, once_ns)
                 for key, visit in timed.visits.items():
                     _add(waiting[key], visit)
                 for key, why in timed.refused.items():
@@ -78,7 +79,7 @@ class Saving:
                     entry = stored.get(key) if stored else None
                 except GorefError:  # saving will say so
                     continue
-                yield key, visits_needed(result.record, entry, self.visits)
+                yield key, visits_needed(result.record, entry, self.visits, is_untimed=result.is_untimed)
 
 
 def _add(result: Result, visit: Visit) -> None:

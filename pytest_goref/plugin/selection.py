@@ -24,7 +24,7 @@ class Selection:
     """What became of the collected tests.
 
     Attributes:
-        collected: every test that was found, also when it was deselected later.
+        collected: when something is compared, every test that was found, also when it was deselected later.
         selected: those that were left to be executed.
         measured: those of them that are to be measured.
         unread: paths of files that failed or were skipped as a whole, so that their tests are unknown.
@@ -71,8 +71,9 @@ class SelectionHooks:
         self._selection = selection
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Note a test that was found."""
-        self._selection.collected.add(key_of(item))
+        """Note a test that was found; only a comparison asks which are gone."""
+        if self._settings.compare:
+            self._selection.collected.add(key_of(item))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file whose tests are not known."""

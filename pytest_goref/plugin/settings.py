@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
 
-from pytest_goref.compare.rules import Rules
+from pytest_goref.compare.rules import Rules, parse_rule
 from pytest_goref.errors import InvalidValueError
-from pytest_goref.model import Severity
+from pytest_goref.model import Group, Severity
 from pytest_goref.plugin.artifacts import Export, parse_export
-from pytest_goref.plugin.machine_lock import parse_lock
 from pytest_goref.plugin.passes import ON_DEMAND, PASSES
 from pytest_goref.plugin.request import (
     MARKERS,
@@ -20,6 +19,7 @@ from pytest_goref.plugin.request import (
     parse_at,
     parse_passes,
     parse_rounds,
+    parse_switch,
     parse_visits,
     with_marker,
     with_rules,
@@ -82,6 +82,8 @@ def read_settings(config: pytest.Config) -> Settings:
         for severity in (Severity.WARN, Severity.FAIL):
             texts, place = given(config, severity.value)
             rules = with_rules(rules, severity, texts or (), place)
+    if is_distributed(config) and gates_durations(rules):
+        _refuse_gate(config)
     passes, place = _either(config, "passes")
     export = _export(config)
     by_default = tuple(name for name in PASSES if export or name not in ON_DEMAND)
@@ -94,7 +96,7 @@ def read_settings(config: pytest.Config) -> Settings:
         request=Request(
             passes=by_default if passes is None else parse_at(parse_passes, passes, place),
             rounds=parse_at(parse_rounds, *_either(config, "rounds", "auto")),
-            repeat=True,
+            repeat=parse_at(parse_switch, *_either(config, "repeat", "on")),
             rules=rules,
             on_demand=() if export or passes is not None else ON_DEMAND,
         ),
@@ -102,9 +104,36 @@ def read_settings(config: pytest.Config) -> Settings:
         artifacts_limit_bytes=parse_at(
             lambda text: parse_quantity(text, Unit.BYTE), *_ini(config, "artifacts_limit")
         ),
-        lock=parse_at(parse_lock, *_either(config, "lock", "on")),
+        lock=parse_at(parse_switch, *_either(config, "lock", "on")),
         visits=parse_at(parse_visits, *_either(config, "visits", _VISITS)),
     )
+
+
+def is_distributed(config: pytest.Config) -> bool:
+    """Return whether workers of xdist are to execute the tests of this session."""
+    return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
+
+
+def gates_durations(rules: Rules) -> bool:
+    """Return whether a slower test is to fail."""
+    return any(
+        metric.group is Group.DURATIONS and rule.severity is Severity.FAIL
+        for metric, rule in rules.by_metric.items()
+    )
+
+
+def _refuse_gate(config: pytest.Config) -> NoReturn:
+    """Refuse the rule that lets slower tests fail: beside other workers no time tells anything."""
+    for given in (_option, _ini):
+        texts, place = given(config, Severity.FAIL.value)
+        for text in reversed(texts or ()):
+            change = parse_rule(text)
+            if change.tolerances and any(metric.group is Group.DURATIONS for metric in change.metrics):
+                raise InvalidValueError(
+                    f"{place}: {text}: durations are not judged under xdist (-n), as workers slow each other "
+                    f"down: use -n0, or --goref-warn={text} in its place"
+                )
+    raise AssertionError("only a rule of the user lets slower tests fail")
 
 
 def _export(config: pytest.Config) -> Export | None:

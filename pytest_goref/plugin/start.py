@@ -18,6 +18,7 @@ from pytest_goref.plugin.fresh import FreshProcesses
 from pytest_goref.plugin.invocation import Invocation, InvocationHooks
 from pytest_goref.plugin.items import ItemHooks
 from pytest_goref.plugin.machine_lock import MachineLock
+from pytest_goref.plugin.parcels import Parcels
 from pytest_goref.plugin.pass_context import Tools
 from pytest_goref.plugin.passes import MEMORY
 from pytest_goref.plugin.progress import Progress
@@ -26,6 +27,8 @@ from pytest_goref.plugin.saving import Saving
 from pytest_goref.plugin.seeds import SeedCheck, is_seed_random
 from pytest_goref.plugin.selection import Selection, SelectionHooks
 from pytest_goref.plugin.settings import Settings, executes_tests, read_settings
+from pytest_goref.plugin.temporary import TemporaryDirectories
+from pytest_goref.plugin.time_limit import TimeLimit
 from pytest_goref.plugin.visitor import take_visit
 from pytest_goref.plugin.worker import WorkerHooks
 from pytest_goref.profilers.calls import CallsProfiler
@@ -79,7 +82,7 @@ def start(config: pytest.Config) -> None:
     )
     invocation, progress = Invocation.of(config, settings), partial(Progress.of, config)
     fresh, base = FreshProcesses(invocation.visit, lock), None
-    selection = Selection()
+    selection, parcels = Selection(), Parcels()
     register = config.pluginmanager.register
     writes = worker is None and visitor is None
     seeds: SeedCheck | Counterparts | None = None
@@ -97,9 +100,11 @@ def start(config: pytest.Config) -> None:
         seeds=seeds,
         confirms=writes,
     )
-    items = ItemHooks(settings, tools, judging, confirmation.hold, prepare={MEMORY: memory.prepare})
+    items = ItemHooks(settings, tools, judging, confirmation.hold, {MEMORY: memory.prepare}, parcels)
     config.stash[REGION] = items.region
     register(items, "goref-items")
+    TemporaryDirectories.register(config.pluginmanager)
+    TimeLimit.register(config.pluginmanager)
     register(SelectionHooks(settings, selection), "goref-selection")
     if visitor is not None:
         register(visitor, "goref-visitor")
@@ -108,7 +113,7 @@ def start(config: pytest.Config) -> None:
         register(confirmation, "goref-confirmation")
         purpose = Purpose(settings, reference, accepted, selection)
         saving = Saving(settings.visits, progress, fresh)
-        register(Controller(purpose, saving, scratch), "goref-controller")
+        register(Controller(purpose, saving, scratch, parcels), "goref-controller")
     else:
         register(WorkerHooks(selection), "goref-worker")
 
@@ -116,6 +121,8 @@ def start(config: pytest.Config) -> None:
 def _open(settings: Settings, config: pytest.Config, *, check: bool) -> Reference | None:
     """Return what is compared with; with ``check`` all of it, and what is saved, is known to be sound."""
     cache = CacheDirectory(settings.cache)
+    if check:
+        cache.check_links()
     if check and settings.save and executes_tests(config):
         check_saveable(settings.save, cache)
     if check and settings.export is not None and executes_tests(config):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +21,7 @@ from pytest_goref.plugin.visits import JOURNAL, VISIT, VisitRequest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+_ON_DEATH_OF_PARENT: Final = 1
 _ERROR: Final = re.compile(r"E +([A-Za-z_][\w.]*: .+)")
 """A line of a traceback that names an error."""
 
@@ -66,10 +69,18 @@ class Visitor:
         missing = (key for key in self.request.keys if key not in found and key.path not in self._unread)
         self._note("missing", [[key.path, key.name] for key in missing])
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Note that a test begins, unless nobody is left who wants to know."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Stop, before the next execution of a test, when nobody is left who wants to know."""
+        self._end_if_orphaned()
+
+    def _end_if_orphaned(self) -> None:
         if os.getppid() != self._parent and os.getpid() == self._process:
             pytest.exit("the session that has started this visit has ended")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Note that a test begins, unless nobody is left who wants to know."""
+        self._end_if_orphaned()
         key = key_of_nodeid(nodeid)
         self._note("begin", key.path, key.name)
 
@@ -132,4 +143,17 @@ def take_visit() -> Visitor | None:
         request = VisitRequest.from_text(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidValueError(f"environment variable {VISIT}: {name}: {error}; unset it") from None
+    _end_with_parent()
     return Visitor(request, file.with_name(JOURNAL))
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this process with its parent, even one whose test never comes back.
+
+    Elsewhere a visit whose session was killed ends before its next execution. See prctl(2), PR_SET_PDEATHSIG.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - only visits need it
+
+        with contextlib.suppress(OSError, AttributeError):  # a C library that cannot be asked
+            ctypes.CDLL(None).prctl(_ON_DEATH_OF_PARENT, int(signal.SIGKILL), 0, 0, 0)

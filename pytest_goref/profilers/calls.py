@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import types
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final, Protocol
@@ -70,8 +71,10 @@ class CallsProfiler:
 
         holder = _profiler_in_use()
         if holder:
-            raise ProfilerUnavailableError(f"another profiler is active ({holder}): stop it before the test")
-        profile = cProfile.Profile()
+            raise ProfilerUnavailableError(
+                f"calls are not counted: another profiler is active ({holder}); run without it"
+            )
+        profile = cProfile.Profile() if sys.version_info >= (3, 12) else _setting_again(cProfile.Profile)
         heap = QuietHeap()
         try:
             profile.enable()
@@ -81,9 +84,26 @@ class CallsProfiler:
         return RunningCalls(profile, heap, self._names)
 
 
+def _setting_again(base: type[cProfile.Profile]) -> cProfile.Profile:
+    """Return a profile that may be set by ``sys.setprofile``, as a test's own profiler does in the end.
+
+    Without, each call that follows would fail, and memray could not be used in this process any more.
+    """
+
+    class Profile(base):  # type: ignore[valid-type, misc]
+        was_set = False
+
+        def __call__(self, *_event: object) -> None:
+            self.was_set = True
+            self.enable()
+
+    return Profile()
+
+
 def _profiler_in_use() -> str:
     """Return a name for the profiler that is on, "" when there is none."""
-    function = sys.getprofile()
+    # Before Python 3.12 ours would replace what only shows in the hook for new threads, such as memray's.
+    function = sys.getprofile() or (threading.getprofile() if sys.version_info < (3, 12) else None)
     if function is not None:
         return getattr(function, "__qualname__", type(function).__qualname__)
     if sys.version_info >= (3, 12):
@@ -116,11 +136,15 @@ class RunningCalls:
 
         """
         active: object = sys.getprofile()
-        replaced = sys.version_info < (3, 12) and active is not self._profile
+        replaced = sys.version_info < (3, 12) and (
+            active is not self._profile or bool(getattr(active, "was_set", False))
+        )
         self._profile.disable()
         self._heap.give_back()
         if replaced:
-            raise ProfilerUnavailableError("the test itself sets a profiler, so that calls were missed")
+            raise ProfilerUnavailableError(
+                "calls are not counted: the test itself sets a profiler, so that some were missed"
+            )
         return self._names.observe(self._profile.getstats())
 
 

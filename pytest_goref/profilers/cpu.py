@@ -106,6 +106,14 @@ def _profile(
     return StackProfile(ProfileKind.CPU, CPU_VALUES, stacks, executions, elapsed_ns, covered_ns)
 
 
+def _in_script(text: str) -> str:
+    """Return ``text`` so that it neither ends the script that a page holds it in, nor comments it out.
+
+    https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
+    """
+    return text.replace("</", "< /").replace("<!--", "< !--")
+
+
 def render_html(profile: StackProfile, title: str) -> str:
     """Return pyinstrument's own page of a CPU profile.
 
@@ -117,7 +125,7 @@ def render_html(profile: StackProfile, title: str) -> str:
     from pyinstrument.renderers import HTMLRenderer  # noqa: PLC0415 - needed only by exports
     from pyinstrument.session import Session  # noqa: PLC0415 - needed only by exports
 
-    title = title.replace("</", "< /")  # the page holds it inside of a script
+    title = _in_script(title)
     first_lines: dict[tuple[str, str], int] = {}
     roots: set[str] = set()
     for stack in profile.stacks:
@@ -129,7 +137,7 @@ def render_html(profile: StackProfile, title: str) -> str:
                 roots.add(frame.file.removesuffix(os.sep + relative))
     records = [
         (
-            [described(frame, first_lines[frame.file, frame.function]) for frame in stack],
+            [_in_script(described(frame, first_lines[frame.file, frame.function])) for frame in stack],
             numbers[TIME] / _SECOND_NS,
         )
         for stack, numbers in profile.stacks.items()

@@ -23,7 +23,11 @@ class QuietHeap:
         self._frozen = gc.get_freeze_count() <= _FROZEN_AT_START
         if self._frozen:
             gc.freeze()
-        gc.collect()  # counts from zero, and empties the free lists of the interpreter
+        try:
+            gc.collect()  # counts from zero, and empties the free lists of the interpreter
+        except BaseException:  # Ctrl-C
+            self.give_back()
+            raise
 
     def give_back(self) -> None:
         """Let all objects be collected again."""

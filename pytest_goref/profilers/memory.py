@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Final
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
 from pytest_goref.profilers.allocations import AllocationNames, Allocations, Numbers, RawStack
 from pytest_goref.profilers.heap import QuietHeap
+from pytest_goref.profilers.tracking import enter, leave
 from pytest_goref.profilers.watcher import watcher
-from pytest_goref.tracker import core, entry, ledger
+from pytest_goref.tracker import core, entry, get_tracker, ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
@@ -70,8 +71,7 @@ class MemoryProfiler:
             return
         self._is_prepared = True
         with contextlib.suppress(ProfilerUnavailableError):  # it will be told when it is to measure
-            running = self.start()
-            running.cancel()
+            self.start().cancel()
 
     def start(self) -> RunningMemory:
         """Start memray.
@@ -81,8 +81,7 @@ class MemoryProfiler:
                 the program is active, whose own allocations would be counted.
 
         """
-        holder = watcher()  # a tracker that finds a profiler fails, and so do all after it
-        if holder:
+        if holder := watcher():  # a tracker that finds a profiler fails, and so do all after it
             raise _unavailable(f"{holder} is active")
         try:
             import memray  # noqa: PLC0415 - costs 0.1 s, and is not everywhere
@@ -97,10 +96,11 @@ class MemoryProfiler:
                 trace_python_allocators=True,
                 file_format=memray.FileFormat.ALL_ALLOCATIONS,
             )
+            get_tracker().settle()  # or what a test gets from the free lists would depend on tests before it
             heap = QuietHeap()
             frames = walk_stack(inspect.currentframe())
             begun_in = [(frame.f_code.co_name, frame.f_code.co_filename) for frame, _ in frames]
-            tracker.__enter__()
+            enter(tracker)
         except (OSError, RuntimeError) as error:
             if heap is not None:
                 heap.give_back()
@@ -146,7 +146,7 @@ class RunningMemory:
 
     def cancel(self) -> None:
         """Stop, and forget what was seen."""
-        self._tracker.__exit__(None, None, None)
+        leave(self._tracker)
         self._heap.give_back()
         self._capture.unlink(missing_ok=True)
 
@@ -157,12 +157,14 @@ class RunningMemory:
             ProfilerUnavailableError: the test replaced the profiler, or the numbers would not compare.
 
         """
-        gc.collect()  # what only waits for a collection is not left behind
-        replaced = sys.getprofile() is not None
-        _leave_mark()
-        self._tracker.__exit__(None, None, None)
-        self._heap.give_back()
         try:
+            try:
+                gc.collect()  # what only waits for a collection is not left behind
+                replaced = sys.getprofile() is not None
+                _leave_mark()
+            finally:
+                leave(self._tracker)
+                self._heap.give_back()
             allocations = self._read(replaced=replaced)
         except BaseException:
             self._capture.unlink(missing_ok=True)
@@ -196,8 +198,7 @@ class RunningMemory:
             )
         if replaced or not any(_holds_mark(raw) for raw in stacks if raw.thread == main_thread):
             raise _unavailable("the test itself sets a profiler, so that stacks were missed")
-        allocations = self._names.gather(stacks, self._begun_in, main_thread)
-        return replace(allocations, peak_bytes=peak_bytes)
+        return replace(self._names.gather(stacks, self._begun_in, main_thread), peak_bytes=peak_bytes)
 
 
 def _leave_mark() -> None:
@@ -283,7 +284,6 @@ def _summed(records: Iterable[AllocationRecord], mapping: int) -> dict[_Key, int
     """Return the bytes of each stack of each thread."""
     sums: defaultdict[_Key, int] = defaultdict(int)
     for record in records:
-        interpreter_bytes = record.n_allocations * _INTERPRETER_BYTES
-        if record.allocator != mapping or record.size != interpreter_bytes:
+        if record.allocator != mapping or record.size != record.n_allocations * _INTERPRETER_BYTES:
             sums[record.tid, record.stack_id] += record.size
     return dict(sums)

@@ -184,4 +184,16 @@ def _more(hidden: int) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\"'\"'") + "'"
+    """Return ``text`` as one word for a shell; what a terminal could act on is spelled as by bash and zsh."""
+    if text.isprintable():
+        return "'" + text.replace("'", "'\"'\"'") + "'"
+    return "$'" + "".join(map(_in_ansi_c, text)) + "'"
+
+
+def _in_ansi_c(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    escaped = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", escaped))

@@ -9,12 +9,14 @@ from typing import Final
 from pytest_goref.model import Severity, TestKey
 from pytest_goref.report.places import PlaceTable, place_table
 from pytest_goref.report.rows import Row, first_rows, rows_of
-from pytest_goref.report.text import printable
+from pytest_goref.report.text import printable, shorten
 from pytest_goref.verdict import Outcome, Verdict, is_failure
 
 _BY_COMPARISON: Final = (Outcome.SAME, Outcome.IMPROVED, Outcome.REGRESSED, Outcome.OVER_LIMIT)
 _MOST_ROWS: Final = 8
 _MOST_NAMES: Final = 3
+_LONGEST_NOTE: Final = 2000
+"""Characters; a note may quote what a test has raised, and the longest node ids."""
 _MOST_PLACES: Final = 3
 _MOST_TESTS: Final = 20
 _IN_SECTIONS: Final = (Outcome.INCOMPARABLE, Outcome.NEW)
@@ -162,7 +164,8 @@ class Summary:
     def last_lines(self, verbosity: int) -> tuple[str, ...]:
         """Return the notes, unless ``verbosity`` is below 0, then what always ends the summary."""
         notes = self.notes if verbosity >= 0 else ()
-        return tuple(filter(None, (*map(printable, notes), self.nothing_compared(), self.closing_line())))
+        shown = (shorten(printable(note), _LONGEST_NOTE) for note in notes)
+        return tuple(filter(None, (*shown, self.nothing_compared(), self.closing_line())))
 
     def closing_line(self) -> str:
         """Return the line that always ends the summary."""

@@ -102,7 +102,7 @@ def place_lines(table: PlaceTable, width: int = 80, *, ruled: bool = True) -> li
 
 def _fitted(widths: list[int], width: int) -> list[int]:
     """Return ``widths`` of columns with the widest narrowed, as far as that is readable, until all fit."""
-    fitted = list(widths)
+    fitted = [min(column, max(width, _NARROWEST_COLUMN)) for column in widths]  # of a name of a million
     while sum(fitted) + _GAP * (len(fitted) - 1) > width and max(fitted) > _NARROWEST_COLUMN:
         fitted[fitted.index(max(fitted))] -= 1
     return fitted

@@ -17,7 +17,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_goref.errors import CacheError
-from pytest_goref.store.files import is_inside, reason, safe_file_name
+from pytest_goref.store.files import is_inside, is_own_file, reason, safe_file_name
 from pytest_goref.store.jsontext import CodecError, parse_json
 from pytest_goref.store.profile_codec import profile_from_plain, profile_to_plain
 
@@ -109,7 +109,7 @@ class Artifacts:
         pairs = zip(_files(self._owned(source), key), _files(self._owned(target), key), strict=True)
         for old, new in pairs:
             new.unlink(missing_ok=True)
-            if old.is_file():
+            if is_own_file(old):
                 new.parent.mkdir(parents=True, exist_ok=True)
                 with _placed(new) as temporary:
                     shutil.copyfile(old, temporary)
@@ -133,7 +133,7 @@ class Artifacts:
         except CacheError as error:
             self.notices.append(str(error))
             return None
-        return captured if captured.is_file() else None
+        return captured if is_own_file(captured) else None
 
     def drop(self, owner: str) -> None:
         """Remove all that ``owner`` has.
@@ -182,6 +182,8 @@ class Artifacts:
 
     def _owners(self) -> list[str]:
         """Return the owners that have something, runs before baselines and older ones before newer ones."""
+        if self._directory.is_symlink():  # what is behind it is not ours to remove
+            return []
         try:
             names = [
                 entry.name for entry in os.scandir(self._directory) if entry.is_dir(follow_symlinks=False)
@@ -207,7 +209,8 @@ class Artifacts:
 
         """
         directory = self._directory / owner
-        if not _OWNER.fullmatch(owner) or not is_inside(directory, self._directory.parent):
+        is_link = self._directory.is_symlink()
+        if not _OWNER.fullmatch(owner) or is_link or not is_inside(directory, self._directory.parent):
             raise CacheError(f"{directory}: is not a directory of artifacts: rename or delete it")
         return directory
 
@@ -265,7 +268,7 @@ def _read(path: Path, key: TestKey) -> dict[ProfileKind, StackProfile]:
 
 def _unpacked(path: Path) -> bytes:
     """Return what a compressed file holds, which is never more than a file of ours."""
-    status = path.stat()
+    status = path.lstat()
     if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
         raise CodecError((), "not a file")
     if status.st_size > _MOST_BYTES:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_goref.errors import CacheError
-from pytest_goref.store.files import reason, write_atomically
+from pytest_goref.store.files import is_inside, reason, write_atomically
 
 _GITIGNORE: Final = """\
 # Made by pytest-goref. Baselines are reviewed and committed like code; all else stays here.
@@ -70,6 +70,7 @@ class CacheDirectory:
             CacheError: it cannot be made, or something else has its name.
 
         """
+        self.check_links()
         try:
             if not self.root.is_dir():
                 self._make()
@@ -84,6 +85,27 @@ class CacheDirectory:
                 f"make {self.root.parent} writable"
             ) from error
         return self.root
+
+    def check_links(self) -> None:
+        """Refuse links that lead out of the cache: a repository may bring them, and they may lead anywhere.
+
+        The cache itself may be elsewhere when what is there is a cache, or empty; its baselines may be
+        anywhere in the project.
+
+        Raises:
+            CacheError: there is such a link.
+
+        """
+        if _is_link(self.root) and not _is_cache(self.root):
+            raise CacheError(
+                f"{self.root}: a symbolic link to a directory that is no cache is not followed: delete it"
+            )
+        if _is_link(self.baselines) and not any(
+            is_inside(self.baselines, directory) for directory in (self.root, self.root.parent)
+        ):
+            raise CacheError(
+                f"{self.baselines}: a symbolic link that leaves {self.root.parent} is not followed: delete it"
+            )
 
     def check_writable(self, directory: Path) -> None:
         """Make sure that files can be written in ``directory``, which is below this one and need not exist.
@@ -122,3 +144,18 @@ class CacheDirectory:
                     raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_link(path: Path) -> bool:
+    """Return whether ``path`` is a symbolic link; of one that may not be looked at, its user says why."""
+    return os.path.islink(path)  # noqa: PTH114 - Path.is_symlink raises
+
+
+def _is_cache(root: Path) -> bool:
+    """Return whether ``root`` is a cache or empty; of one that cannot be read, its user says why."""
+    try:
+        return not any(root.iterdir()) or _CACHEDIR_TAG.encode() == (root / "CACHEDIR.TAG").read_bytes()
+    except FileNotFoundError:
+        return not root.exists()
+    except OSError:
+        return True

@@ -23,7 +23,15 @@ from pytest_goref.model import (
     TestKey,
     Visit,
 )
-from pytest_goref.store.shapes import MOST, as_list, as_object, check_samples, enum_member, text_member
+from pytest_goref.store.shapes import (
+    MOST,
+    as_list,
+    as_object,
+    check_samples,
+    count_member,
+    enum_member,
+    text_member,
+)
 from pytest_goref.store.sites import COLUMNS, sites_from_plain, sites_to_plain
 from pytest_goref.store.visit_codec import (
     is_of_first_version,
@@ -66,6 +74,8 @@ def record_to_plain(record: Record) -> dict[str, object]:
         ]
     if record.code:
         plain["code"] = record.code
+    if record.draws:
+        plain["draws"] = record.draws
     return plain
 
 
@@ -91,6 +101,7 @@ def record_from_plain(obj: object) -> Record:
         members.get("concurrent") is True,
         visits_from_plain(members.get("fresh", []), ("fresh",)),
         text_member(members, "code", ()) if "code" in members else "",
+        count_member(members, "draws", ()),
     )
 
 

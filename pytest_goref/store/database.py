@@ -1,7 +1,8 @@
-"""The SQLite side of the history: its schema, opening it to read or to write, and what its errors mean.
+"""The SQLite side of the history: opening it to read or to write, and what its errors mean.
 
 SQLite and not a file per run: one transaction holds all of a run or nothing of it, ids are handed out by the
-database, and one test of one run is found without reading the others.
+database, and one test of one run is found without reading the others. A stranger may have made the file: what
+SQLite would run, follow or fill memory with is refused. https://sqlite.org/security.html
 """
 
 from __future__ import annotations
@@ -9,60 +10,23 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
+import sys
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.errors import HistoryError
 from pytest_goref.store.files import reason
+from pytest_goref.store.schema import FIRST_AS_SECOND, SCHEMA, SCHEMA_VERSION, TO_SECOND, foreign_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 2
-SCHEMA: Final = """
-PRAGMA user_version = 2;             -- 1: the first; 2: run.conditions
+MOST_VALUE_BYTES: Final = 64 * 2**20
+"""Of the record of one test; what tests do stays far below."""
 
--- Where something was measured; few, and so never removed.
-CREATE TABLE environment (
-    id INTEGER PRIMARY KEY,
-    python TEXT NOT NULL,
-    machine TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    UNIQUE (python, machine, fingerprint)
-);
-
--- One invocation of pytest.
-CREATE TABLE run (
-    id INTEGER PRIMARY KEY,          -- what "--goref-compare=run:N" names; never used twice
-    started_at TEXT NOT NULL,        -- ISO 8601 with zone
-    revision TEXT NOT NULL,          -- the commit; empty when unknown
-    environment_id INTEGER NOT NULL REFERENCES environment (id),
-    exit_status INTEGER NOT NULL,
-    complete INTEGER NOT NULL,       -- 1 when the whole selection ran
-    scope TEXT NOT NULL,             -- JSON list of the paths that were selected
-    plugin_version TEXT NOT NULL,
-    conditions TEXT NOT NULL DEFAULT ''  -- what would have spoiled durations, in words
-);
-
--- One test of one run, in the order in which tests ended. The record is one JSON text: a new metric changes
--- no schema, a record is read and written whole, and a row per number would make a million of 10 000 tests.
-CREATE TABLE result (
-    run_id INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
-    path NOT NULL,                   -- TEXT, or BLOB when it is no valid Unicode
-    name NOT NULL,                   -- as path
-    outcome TEXT NOT NULL,           -- passed, failed, skipped, ...
-    environment_id INTEGER REFERENCES environment (id),
-    record TEXT,                     -- NULL when nothing was measured
-    UNIQUE (run_id, path, name)
-);
-"""
-_TO_SECOND: Final = """
-ALTER TABLE run ADD COLUMN conditions TEXT NOT NULL DEFAULT '';
-PRAGMA user_version = 2;
-"""
-_FIRST_AS_SECOND: Final = "CREATE TEMP VIEW run AS SELECT *, '' AS conditions FROM main.run"
-"""Shows a database of the first version, which may not be changed, as one of the second."""
-_BEYOND_REPAIR: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_BEYOND_REPAIR: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_INTERRUPT})
+"""Interrupted is what ``_MOST_STEPS`` has ended."""
 _TAKEN: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNWRITABLE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 _PAGE_BYTES: Final = 16_384
@@ -70,6 +34,16 @@ _PAGE_BYTES: Final = 16_384
 _MOST_PAGES: Final = 1024
 """How many free pages one run returns to the file system at most: a bound on its time."""
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
+_MOST_STEPS: Final = 2_000_000_000
+"""Of the machine of SQLite in one statement; a database whose pages lead in a circle would never end."""
+_LIMITS: Final = {
+    sqlite3.SQLITE_LIMIT_LENGTH: MOST_VALUE_BYTES + 2**16,  # of a row, of which the record is the most
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+}
+_SHOWN_CHARACTERS: Final = 80
+_JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
+"""What a journal ends with when it names a super-journal. https://sqlite.org/fileformat.html"""
 
 
 class DamagedDatabaseError(HistoryError):
@@ -87,10 +61,11 @@ def opened_for_writing(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Con
         HistoryError: it is locked, of a newer version, of another program, or cannot be written.
 
     """
+    _check_files(path)
     with named_errors(path), _connected(str(path), busy_timeout_ms) as connection:
         version = _version(connection, path)
         if version == 1:
-            connection.executescript(f"BEGIN IMMEDIATE; {_TO_SECOND} COMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE; {TO_SECOND} COMMIT;")
         if not version:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # this and the next: no effect later
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -114,12 +89,13 @@ def opened_for_reading(path: Path, busy_timeout_ms: int) -> Iterator[sqlite3.Con
     if _is_missing(path):
         yield None
         return
+    _check_files(path)
     try:
         with named_errors(path), _connected_read_only(path, busy_timeout_ms) as connection:
             version = _version(connection, path)
             if version == 1:
                 connection.execute("PRAGMA temp_store = MEMORY")
-                connection.execute(_FIRST_AS_SECOND)
+                connection.execute(FIRST_AS_SECOND)
             connection.execute("PRAGMA query_only = ON")
             yield connection if version else None
     except DamagedDatabaseError as error:
@@ -169,6 +145,8 @@ def named_errors(path: Path) -> Iterator[None]:
         remedy = "free space, or delete it"
         if code in _TAKEN:
             remedy = "it is locked by another process: wait until it ends and try again"
+        elif code == sqlite3.SQLITE_TOOBIG:
+            remedy = "it holds more than any run of pytest: move it away"
         elif code in _UNWRITABLE:
             remedy = "check the permissions of the file and its directory"
         raise HistoryError(f"{path}: cannot use the history ({error}): {remedy}") from error
@@ -180,9 +158,48 @@ def _connected(database: str, busy_timeout_ms: int) -> Iterator[sqlite3.Connecti
     is_uri = database.startswith("file:")
     connection = sqlite3.connect(database, timeout=busy_timeout_ms / 1000, isolation_level=None, uri=is_uri)
     try:
+        _distrust(connection)
         yield connection
     finally:
         connection.close()
+
+
+def _distrust(connection: sqlite3.Connection) -> None:
+    """Let ``connection`` do no more than is needed, whatever the file holds."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
+    for category, limit in _LIMITS.items():
+        connection.setlimit(category, limit)
+    connection.set_progress_handler(lambda: 1, _MOST_STEPS)
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
+
+
+def _check_files(path: Path) -> None:
+    """Refuse what would make SQLite touch other files than the database ``path`` and its companions.
+
+    Raises:
+        HistoryError: one of them is a link, or no file; or a journal names another one: SQLite deletes that
+            "super-journal" after a rollback, wherever it is.
+
+    """
+    for suffix in ("", *_COMPANIONS):
+        file = path.with_name(path.name + suffix)
+        with contextlib.suppress(OSError):  # it is not there, or SQLite says why it cannot be used
+            mode = file.lstat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise HistoryError(f"{file}: not a file, or a link, which is not followed: delete it")
+            if suffix == "-journal" and _ends_with(file, _JOURNAL_MAGIC):
+                raise HistoryError(f"{file}: names a file that SQLite would delete: delete this journal")
+
+
+def _ends_with(file: Path, end: bytes) -> bool:
+    with file.open("rb") as opened:
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(max(0, size - len(end)))
+        return opened.read() == end
 
 
 @contextlib.contextmanager
@@ -210,7 +227,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the schema, 0 of an empty database.
 
     Raises:
-        HistoryError: it is newer than this package, or the database is not ours.
+        HistoryError: it is newer than this package, or the database, or something in it, is not ours.
 
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -221,6 +238,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
         )
     if version < 1 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise HistoryError(f"{path}: the database of another program: move it away")
+    if version >= 1 and (name := foreign_object(connection)) is not None:
+        shown = ascii(name[:_SHOWN_CHARACTERS])
+        raise HistoryError(f"{path}: {shown} is not as pytest-goref makes it: move the file away")
     return max(int(version), 0)
 
 

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_goref.errors import BaselineError
 from pytest_goref.store.codec import entry_from_plain, entry_to_plain
-from pytest_goref.store.files import is_inside, reason, safe_file_name, write_atomically
+from pytest_goref.store.files import (
+    is_inside,
+    reason,
+    remove_leftovers,
+    safe_file_name,
+    write_atomically,
+)
 from pytest_goref.store.jsontext import CodecError, parse_json, render_json
 
 if TYPE_CHECKING:
@@ -202,6 +208,8 @@ def open_document(directory: Path, path: str) -> Document:
 def write_documents(documents: Iterable[Document]) -> tuple[Path, ...]:
     """Write each of ``documents`` to its file, or delete the file of one that accepts nothing any more.
 
+    The caller holds the lock of the baseline.
+
     Returns:
         The files that were written or deleted.
 
@@ -210,6 +218,8 @@ def write_documents(documents: Iterable[Document]) -> tuple[Path, ...]:
 
     """
     contents = {document.file: document.render() if document.names() else None for document in documents}
+    for directory in {file.parent for file in contents}:
+        remove_leftovers(directory)
     for file, data in contents.items():
         try:
             if data is None:

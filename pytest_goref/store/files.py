@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import stat
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +17,12 @@ from pytest_goref.errors import CacheError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from filelock import BaseFileLock
+
 _PREFIX_CHARACTERS: Final = 80
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_NO_LOCKS: Final = ("ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP")
+_NO_ROOM: Final = ("ENOSPC", "EDQUOT")
 _RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE | re.ASCII)
 
 
@@ -42,6 +49,16 @@ def write_atomically(path: Path, data: bytes) -> None:
     _sync_directory(path.parent)
 
 
+def remove_leftovers(directory: Path) -> None:
+    """Remove what processes that were killed while they wrote have left in ``directory``.
+
+    The caller holds the lock under which all others write there.
+    """
+    for temporary in directory.glob(".goref-*.tmp"):
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
 @contextlib.contextmanager
 def locked(path: Path, timeout_s: float = 30.0) -> Iterator[None]:
     """Hold the lock file ``path``; one process at a time does.
@@ -54,23 +71,57 @@ def locked(path: Path, timeout_s: float = 30.0) -> Iterator[None]:
         CacheError: another process kept the lock, or the lock file cannot be made.
 
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415 (it costs an import, and only writers need it)
-
+    try:
+        from filelock import FileLock, Timeout  # noqa: PLC0415 (it costs an import, and only writers need it)
+    except OSError as error:  # no file can be opened
+        raise CacheError(f"{path}: cannot lock: {reason(error)}") from error
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=timeout_s)
+        if path.is_symlink() or path.parent.is_symlink():  # whoever locks a file makes it, and empties it
+            raise CacheError(f"{path}: a symbolic link, which is not followed: delete it")
+        acquire_natively(lock, timeout_s)
     except Timeout:
         raise CacheError(
             f"{path}: locked by another process for more than {timeout_s:g} s: "
             f"wait until it ends and try again"
         ) from None
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
-        raise CacheError(f"{path}: cannot lock: {reason(error)}: make the directory writable") from error
+        raise CacheError(f"{path}: cannot lock: {reason(error)}: {_remedy(error)}") from error
     try:
         yield
     finally:
         lock.release()
+
+
+def acquire_natively(lock: BaseFileLock, timeout_s: float) -> None:
+    """Acquire ``lock`` from the kernel, which releases it when this process dies, however it does.
+
+    Args:
+        lock: to acquire.
+        timeout_s: how long to wait, in seconds.
+
+    Raises:
+        Timeout: of filelock: another process holds it.
+        OSError: the file cannot be locked.
+        NotImplementedError: the file system has no locks.
+
+    """
+    with warnings.catch_warnings():  # filelock warns, then makes do with a file that outlives its process
+        warnings.simplefilter("error", UserWarning)
+        try:
+            lock.acquire(timeout=timeout_s)
+        except UserWarning as error:
+            raise NotImplementedError("the file system has no locks") from error
+
+
+def _remedy(error: Exception) -> str:
+    name = errno.errorcode.get(getattr(error, "errno", None) or 0)
+    if isinstance(error, NotImplementedError) or name in _NO_LOCKS:
+        return "put the project on a file system that has locks"
+    if name in _NO_ROOM:
+        return "free space"
+    return "make the directory writable"
 
 
 def safe_file_name(text: str, suffix: str) -> str:
@@ -100,6 +151,14 @@ def is_inside(path: Path, directory: Path) -> bool:
     """Return whether ``path``, with all symbolic links followed, is in ``directory``; neither need exist."""
     real = os.path.realpath(path)  # Path.resolve raises for a link to itself
     return Path(real).is_relative_to(os.path.realpath(directory))
+
+
+def is_own_file(path: Path) -> bool:
+    """Return whether ``path`` is a file and not a symbolic link to one, which may be anywhere."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def reason(error: BaseException) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_goref.errors import CacheError, HistoryError
 from pytest_goref.model import Environment, Record, TestKey
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.database import (
+    MOST_VALUE_BYTES,
     DamagedDatabaseError,
     move_aside,
     opened_for_reading,
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["History", "RunInfo", "TestResult"]
+
+_MOST_READ: Final = 2**29
+"""Characters of all that one query finds: one text that many rows share is read for each of them."""
+_ROW: Final = 256
+"""What a row takes in memory beside its text."""
 
 _Row = tuple[StoredText, StoredText, str, Environment | None, str | None]
 
@@ -213,9 +219,21 @@ class History:
         return run_id
 
     def _rows(self, query: str, *parameters: int | StoredText) -> list[tuple[Any, ...]]:
-        """Return what ``query`` finds, all at once: a caller who stops halfway leaves nothing open."""
+        """Return what ``query`` finds, all at once: a caller who stops halfway leaves nothing open.
+
+        Raises:
+            HistoryError: the database cannot be read, or holds far more than a session of pytest leaves.
+
+        """
+        rows: list[tuple[Any, ...]] = []
+        room = _MOST_READ
         with opened_for_reading(self._path, self._busy_timeout_ms) as connection:
-            return connection.execute(query, parameters).fetchall() if connection else []
+            for row in connection.execute(query, parameters) if connection else ():
+                room -= _ROW + sum(len(cell) for cell in row if isinstance(cell, str | bytes))
+                if room < 0:
+                    raise HistoryError(f"{self._path}: holds more than any run of pytest: move it away")
+                rows.append(row)
+        return rows
 
     def _result(self, run_id: int, row: tuple[object, ...]) -> TestResult:
         with self._damage_of(run_id):
@@ -237,5 +255,10 @@ def _encode(result: TestResult) -> _Row:
         text = column_of_record(record)
     except CodecError as error:
         raise HistoryError(f"{key.nodeid}: cannot be stored: {error}") from error
+    if text is not None and len(text) > MOST_VALUE_BYTES:  # it is ASCII
+        raise HistoryError(
+            f"{key.nodeid}: cannot be stored: its record takes {len(text)} bytes; the limit is "
+            f"{MOST_VALUE_BYTES}: let it use fewer tracked keys"
+        )
     environment = None if record is None else record.environment
     return stored_text(key.path), stored_text(key.name), result.outcome, environment, text

@@ -13,6 +13,9 @@ _SHOWN_CHARACTERS: Final = 80
 _ROW: Final = re.compile(r"\[\n *(-?\d+|null),\n *(-?\d+|null),\n *(-?\d+|null)\n *\]")
 _LONG_ROW: Final = re.compile(r"(?<=[,\[]\n)( *)\[((?:\n *-?\d+,)*\n *-?\d+)\n *\]")
 _LINE_BREAK: Final = re.compile(r"\n *")
+_SMALL_BYTES: Final = 2**20
+_MOST_MARKS: Final = {b"[": 1_000_000, b"{": 1_000_000, b":": 2_000_000, b",": 8_000_000}
+"""What a text may hold of them: three bytes of brackets become 64 of memory."""
 
 
 class CodecError(GorefError, ValueError):
@@ -34,9 +37,11 @@ def parse_json(data: bytes) -> object:
     """Return the value that ``data``, JSON in UTF-8, holds; its numbers are all ``int``.
 
     Raises:
-        CodecError: it is no JSON, nests too deeply, names a member twice or holds a number that is not whole.
+        CodecError: it is no JSON, nests too deeply, holds too many values, names a member twice or holds a
+            number that is not whole.
 
     """
+    check_amount(data)
     try:
         text = data.decode("utf-8-sig")  # an editor on Windows may have added the mark
     except UnicodeDecodeError as error:
@@ -63,7 +68,7 @@ def render_json(value: object) -> bytes:
     ``\udc80``.
 
     Raises:
-        CodecError: ``value`` nests too deeply.
+        CodecError: ``value`` nests too deeply, or holds too many values.
 
     """
     try:
@@ -72,7 +77,20 @@ def render_json(value: object) -> bytes:
         raise CodecError((), "nested too deeply") from None
     text = _ROW.sub(r"[\1, \2, \3]", text)  # never inside of text, where a line break is escaped
     text = _LONG_ROW.sub(_in_one_line, text)
-    return f"{text}\n".encode("utf-8", "backslashreplace")
+    data = f"{text}\n".encode("utf-8", "backslashreplace")
+    check_amount(data)
+    return data
+
+
+def check_amount(data: bytes) -> None:
+    """Refuse ``data``, JSON, when it would take far more memory than it is long.
+
+    Raises:
+        CodecError: it holds too many values.
+
+    """
+    if len(data) > _SMALL_BYTES and any(data.count(mark) > most for mark, most in _MOST_MARKS.items()):
+        raise CodecError((), "holds too many lists, objects or numbers")
 
 
 def _in_one_line(row: re.Match[str]) -> str:

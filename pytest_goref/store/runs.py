@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_goref.model import Environment, Record, TestKey
 from pytest_goref.store.codec import environment_to_plain, record_from_plain, record_to_plain
-from pytest_goref.store.jsontext import CodecError, parse_json
+from pytest_goref.store.jsontext import CodecError, check_amount, parse_json
 
 if TYPE_CHECKING:
     import sqlite3
@@ -130,7 +130,7 @@ def column_of_record(record: Record | None) -> str | None:
     """Return what is stored of ``record``; key and environment have their own columns.
 
     Raises:
-        CodecError: a number is out of range.
+        CodecError: a number is out of range, or there are too many.
 
     """
     if record is None:
@@ -138,7 +138,9 @@ def column_of_record(record: Record | None) -> str | None:
     plain = record_to_plain(record)
     for column in ("path", "name", "environment"):
         del plain[column]
-    return _compact(plain)
+    text = _compact(plain)
+    check_amount(text.encode())
+    return text
 
 
 def result_of_row(row: tuple[object, ...]) -> TestResult:

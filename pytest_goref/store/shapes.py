@@ -55,6 +55,13 @@ def text_member(members: Mapping[str, Any], name: str, where: Where) -> str:
     return value
 
 
+def count_member(members: Mapping[str, Any], name: str, where: Where) -> int:
+    """Return the member ``name``, which is a whole number from 0 on; 0 when it is missing."""
+    value = members.get(name, 0)
+    check_samples((value,), where, name)
+    return value  # type: ignore[no-any-return]  # checked right above
+
+
 def enum_member(kind: type[_E], members: Mapping[str, Any], name: str, where: Where) -> _E:
     """Return the member ``name``, which is the value of a member of ``kind``."""
     value = text_member(members, name, where)

@@ -26,6 +26,8 @@ _ROUND_COLUMNS: Final = (
     "iterations",
 )
 """What the numbers of a row are; a row may be longer in a later version."""
+_MOST_VISITS: Final = 64
+"""Of one machine; fewer are ever written, and what compares them takes time by the square of their number."""
 _numbers_of: Final = operator.attrgetter(*_ROUND_COLUMNS)
 
 
@@ -51,9 +53,12 @@ def visits_from_plain(obj: object, where: Where) -> tuple[Visit, ...]:
         CodecError: ``obj`` is not of that shape; the message names the place below ``where``.
 
     """
+    visits = as_list(obj, where)
+    if len(visits) > _MOST_VISITS:
+        raise CodecError(where, f"expected at most {_MOST_VISITS} visits")
     return tuple(
         visit_from_plain(visit, (*where, str(index)))
-        for index, visit in enumerate(as_list(obj, where))
+        for index, visit in enumerate(visits)
         if not is_of_first_version(visit)
     )
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHORT: Final = 12
+_HOLDER: Final = re.compile(r"[0-9a-f]{12}-\d+", re.ASCII)
+"""The directories that hold a worktree: its commit, and the process that made it."""
 _QUERY_SECONDS: Final = 60
 _OF_ANOTHER_REPOSITORY: Final = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -168,6 +170,8 @@ class Worktree:
 
         """
         directory = cache.ensure() / "worktrees"
+        if directory.is_symlink():  # what is in there would be removed as if a session had left it
+            raise CacheError(f"{directory}: a symbolic link, which is not followed: delete it")
         with contextlib.ExitStack() as stack:
             with locked(cache.locks / "worktrees.lock"):
                 _remove_abandoned(directory, revision.top)
@@ -176,7 +180,11 @@ class Worktree:
                 lock.enter_context(locked(_lock_of(holder)))
             worktree = cls(revision, holder)
 
+            process = os.getpid()
+
             def remove() -> None:
+                if os.getpid() != process:  # a child that a test has forked
+                    return
                 lock.close()
                 _remove(worktree.top, revision.top)
 
@@ -188,16 +196,8 @@ class Worktree:
 
     def _check_out(self) -> None:
         top = os.fspath(self.top)
-        added = _git(
-            self.revision.top,
-            "worktree",
-            "add",
-            "--detach",
-            "--force",
-            top,
-            self.revision.commit,
-            limit_s=None,
-        )
+        command = ("worktree", "add", "--detach", "--force", top, self.revision.commit)
+        added = _git(self.revision.top, *command, limit_s=None)
         if added.returncode != 0:
             raise RevisionError(
                 f"{self.revision.words} cannot be checked out in {top}: "
@@ -233,8 +233,10 @@ def _lock_of(holder: Path) -> Path:
 
 
 def _remove_abandoned(directory: Path, top: Path) -> None:
-    """Remove the worktrees below ``directory`` that no session uses any more."""
+    """Remove the worktrees below ``directory`` that no session uses any more; nothing else that is there."""
     for holder in directory.iterdir() if directory.is_dir() else ():
+        if not _HOLDER.fullmatch(holder.name) or holder.is_symlink():
+            continue
         try:
             with locked(_lock_of(holder), timeout_s=0):
                 pass
@@ -250,10 +252,11 @@ def _remove(worktree: Path, top: Path) -> None:
     """
     command = ("worktree", "remove", "--force", "--force", os.fspath(worktree))
     with contextlib.suppress(RevisionError):
-        removed = _git(top, *command)
-        if removed.returncode != 0 and worktree.exists():
-            shutil.rmtree(worktree, ignore_errors=True)
-            _git(top, *command)  # what is missing can be removed too
+        if not worktree.is_symlink():  # git would follow it
+            removed = _git(top, *command)
+            if removed.returncode != 0 and worktree.exists():
+                shutil.rmtree(worktree, ignore_errors=True)
+                _git(top, *command)  # what is missing can be removed too
     shutil.rmtree(worktree.parent, ignore_errors=True)
 
 

@@ -179,6 +179,16 @@ class Tracker:
         logs = {key: [*ledger.log] for key, ledger in self._ledgers.copy().items()}
         return Snapshot(logs, {name: child.snapshot() for name, child in self.children.items()}, ts_ns)
 
+    def settle(self) -> None:
+        """Sum up every event of this tracker and its children now, which ``ref`` does from time to time.
+
+        What follows then takes the same steps, and the same memory, whatever came before.
+        """
+        for ledger in self._ledgers.copy().values():
+            ledger.settle()
+        for child in self.children.values():
+            child.settle()
+
     def reset(self, *, recursive: bool = False) -> None:
         """Forget every figure of this tracker; references begun before count nowhere when they end.
 

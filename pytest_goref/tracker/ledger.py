@@ -85,6 +85,12 @@ class Ledger:
         finally:
             lock.release()
 
+    def settle(self) -> None:
+        """Absorb now, and have the next absorption wait as long as it ever does."""
+        self.limit = _LAST_LIMIT
+        if len(self.log) > 1:
+            self.absorb()
+
 
 class Ref:
     """One started use of a key; ``Tracker.ref`` makes them.

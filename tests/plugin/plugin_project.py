@@ -34,7 +34,8 @@ COUNTS: Final = "--goref-passes=counts"
 
 _INI: Final = """
 [pytest]
-addopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:pytest_cov
+addopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:pytest_cov -p no:benchmark -p no:memray
+    -p no:django -p no:flaky -p no:pytest_mock -p no:randomly -p no:repeat -p no:rerunfailures
 """
 _FOREIGN: Final = ("COV_CORE_", "COVERAGE_PROCESS_", "PYTEST_XDIST_", "PYTHONDONTWRITEBYTECODE")
 
@@ -133,6 +134,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     # Inner sessions of other tests time at the same time: none is to wait for another.
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
     monkeypatch.setattr(tempfile, "tempdir", None)
+    # Coverage of this project is that of all that inner runs in this process execute.
+    monkeypatch.setattr("pytest_goref.plugin.measurement.unwatched", lambda act: act())
     # Whether other programs compute now is no matter of the tests.
     monkeypatch.setattr("pytest_goref.plugin.controller.conditions", Conditions)
     monkeypatch.setenv("PYTHONHASHSEED", "0")  # else what regresses is executed in fresh processes as well

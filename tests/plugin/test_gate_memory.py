@@ -153,7 +153,7 @@ def test_a_profiler_that_is_on_is_a_reason(project: Project) -> None:
     write_test(project, "pass")
     done = project.run_apart("--goref", MEMORY)
     assert done.ret == 0
-    done.stdout.fnmatch_lines(["*allocations are not measured: a profiler is active (1 test*"])
+    done.stdout.fnmatch_lines(["*allocations are not measured: a profiler (conftest) is active; run without it (1 test*"])
 
 
 def test_another_allocator_is_a_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_what_pytest_memray_registers_sees_one_execution(shop: Project) -> None:
 @pytest.mark.skipif(not importlib.util.find_spec("pytest_memray"), reason="pytest-memray is not installed")
 def test_pytest_memray_gives_the_same_results(shop: Project) -> None:
     def reported(*args: str) -> list[str]:
-        lines = shop.run_apart("--memray", *args).outlines
+        lines = shop.run_apart("-p", "memray", "--memray", *args).outlines
         begin = next(number for number, line in enumerate(lines) if "MEMRAY REPORT" in line)
         return [line for line in lines[begin:] if "Total" in line or "Allocation results" in line]
 

@@ -10,12 +10,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_goref.errors import InvalidValueError
 from pytest_goref.plugin.machine_lock import (
     MachineLock,
     _ancestors,
     lock_directory,
-    parse_lock,
     terminal_of,
 )
 
@@ -338,15 +336,6 @@ def test_a_line_of_its_own_is_shown_at_once() -> None:
     MachineLock.of(config)._say("a\x1b[31m")
     assert reporter.lines == ["", "goref: a\\x1b[31m", "flushed"]
     assert MachineLock.of(config)._words == f"process {os.getpid()} (pytest in /x\ny)"
-
-
-def test_the_option_is_on_or_off() -> None:
-    assert parse_lock("on") is True
-    assert parse_lock(" off ") is False
-    for wrong in ("", "On", "1", True, None, "x" * 1000):
-        with pytest.raises(InvalidValueError, match="is neither 'on' nor 'off'") as caught:
-            parse_lock(wrong)
-        assert len(str(caught.value)) < 400
 
 
 _TEST = """

@@ -437,7 +437,8 @@ def benchmark():
             results.append(project.run(option))
 
     why = (
-        "counts, calls and durations are not measured: the benchmark fixture decides how often the code runs"
+        "counts, calls, allocations and durations are not measured: "
+        "the benchmark fixture decides how often the code runs"
     )
     for result in results:
         result.assert_outcomes(passed=1)

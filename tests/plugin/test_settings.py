@@ -20,7 +20,7 @@ from pytest_goref.metrics import (
 )
 from pytest_goref.model import Limit, Rule, Severity, Tolerance
 from pytest_goref.plugin.passes import PASSES
-from pytest_goref.plugin.request import Request, parse_passes, parse_rounds, parse_visits
+from pytest_goref.plugin.request import Request, parse_passes, parse_rounds, parse_switch, parse_visits
 from pytest_goref.plugin.settings import Settings, is_measured, read_request, read_settings
 
 _EVERY: Final = ("counts", "time")
@@ -146,6 +146,8 @@ def test_the_last_rule_wins(pytester: pytest.Pytester) -> None:
         (("--goref-passes=foo",), f"--goref-passes: 'foo' is not a pass; {KNOWN}"),
         (("--goref-fail=nothing",), "--goref-fail: rule 'nothing': there is no ':'"),
         (("--goref-warn=calls:x",), "--goref-warn: rule 'calls:x':"),
+        (("--goref-repeat=no",), "--goref-repeat: 'no' is neither 'on' nor 'off'"),
+        (("-ogoref_repeat=",), "ini value goref_repeat: '' is neither 'on' nor 'off'"),
         (("-ogoref_rounds=many",), "ini value goref_rounds: 'many' is not a number of rounds"),
         (("-ogoref_fail=calls",), "ini value goref_fail: rule 'calls': there is no ':'"),
     ],
@@ -203,6 +205,31 @@ def test_no_visits(value: object) -> None:
         InvalidValueError, match=r"is not a number of fresh processes: a whole number from 0 to"
     ):
         parse_visits(value)
+
+
+def test_a_switch_is_on_or_off() -> None:
+    assert parse_switch("on") is True
+    assert parse_switch(" off ") is False
+    for wrong in ("", "On", "1", True, None, "x" * 1000):
+        with pytest.raises(InvalidValueError, match="is neither 'on' nor 'off'") as caught:
+            parse_switch(wrong)
+        assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("marker", "args", "repeat"),
+    [
+        ("profile", ("--goref-repeat=off",), False),
+        ("profile", ("-ogoref_repeat=off",), False),
+        ("profile", ("-ogoref_repeat=off", "--goref-repeat=on"), True),
+        ("profile(repeat=True)", ("--goref-repeat=off",), True),
+        ("profile(repeat=False)", ("--goref-repeat=on",), False),
+    ],
+)
+def test_the_marker_decides_before_options_whether_its_test_is_repeated(
+    pytester: pytest.Pytester, marker: str, args: tuple[str, ...], *, repeat: bool
+) -> None:
+    assert _request(pytester, marker, *args).repeat is repeat
 
 
 def test_a_visit_takes_no_other_passes_and_has_no_limits(pytester: pytest.Pytester) -> None:

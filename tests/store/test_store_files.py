@@ -89,17 +89,23 @@ def test_a_lock_ends_with_an_error_in_its_block(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [PermissionError(errno.EACCES, "Permission denied"), NotImplementedError("no flock")]
+    ("error", "remedy"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "make the directory writable"),
+        (NotImplementedError("no flock"), "put the project on a file system that has locks"),
+        (OSError(errno.ENOLCK, "No locks"), "put the project on a file system that has locks"),
+        (OSError(errno.ENOSPC, "No space left"), "free space"),
+    ],
 )
 def test_a_lock_that_cannot_be_made_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, remedy: str
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     with (
-        pytest.raises(CacheError, match=r"a\.lock: cannot lock: (Permission denied|no flock): make"),
+        pytest.raises(CacheError, match=rf"a\.lock: cannot lock: .+: {remedy}$"),
         locked(tmp_path / "a.lock"),
     ):
         pass

@@ -13,8 +13,8 @@ from store_values import ENVIRONMENT, KEY, MOST, RUN, record_of, records, start_
 
 from pytest_goref.errors import HistoryError
 from pytest_goref.model import Environment, Record, TestKey
-from pytest_goref.store.database import SCHEMA
 from pytest_goref.store.history import History, TestResult
+from pytest_goref.store.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_goref.profile import ProfileKind
+from pytest_goref.profile import Frame, ProfileKind
 from pytest_goref.profilers import ProfilerUnavailableError
+from pytest_goref.report.text import printable
 
 if TYPE_CHECKING:
+    from pytest_goref.profile import Stack, StackProfile
     from pytest_goref.report.export.profiled import Profiled
 
 
@@ -27,10 +30,23 @@ def render(profiled: Profiled) -> bytes:
     from pytest_goref.profilers.cpu import render_html  # noqa: PLC0415 - no other format needs it
 
     try:
-        page = render_html(profiled.profile, profiled.test)
+        page = render_html(_printable(profiled.profile), printable(profiled.test))
     except ImportError as error:
         raise ProfilerUnavailableError(f"no page: pyinstrument cannot be used here: {error}") from None
     return page.encode("utf-8", "backslashreplace")
+
+
+def _printable(profile: StackProfile) -> StackProfile:
+    """Return ``profile`` with names that a browser shows as they are, none reversed and none hidden."""
+    stacks: dict[Stack, tuple[int, ...]] = {}
+    for stack, numbers in profile.stacks.items():
+        named = tuple(
+            Frame(printable(frame.place), printable(frame.file), printable(frame.function), frame.line)
+            for frame in stack
+        )
+        known = stacks.get(named, (0,) * len(numbers))
+        stacks[named] = tuple(map(sum, zip(known, numbers, strict=True)))
+    return replace(profile, stacks=stacks)
 
 
 def _memory_page(profiled: Profiled) -> bytes:
