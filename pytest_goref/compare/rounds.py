@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.compare.slowdown import SHORTEST_NS
@@ -46,7 +46,7 @@ class Series:
     times: _Logs
     compute: _Logs = ()
     memory: _Logs = ()
-    iterations: int = 1
+    iterations: int = field(default=1, kw_only=True)
 
     @property
     def typical_ns(self) -> int:
@@ -55,7 +55,8 @@ class Series:
 
     def first(self, visits: int) -> Series:
         """Return what the first ``visits`` say."""
-        return Series(self.times[:visits], self.compute[:visits], self.memory[:visits], self.iterations)
+        times, compute, memory = (one[:visits] for one in (self.times, self.compute, self.memory))
+        return replace(self, times=times, compute=compute, memory=memory)
 
 
 def paired_series(

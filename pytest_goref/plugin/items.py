@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,7 +15,6 @@ from pytest_goref.errors import InvalidValueError
 from pytest_goref.plugin.keys import is_unstable, key_of, spelling_of
 from pytest_goref.plugin.measurement import ItemMeasurement, Plan
 from pytest_goref.plugin.neighbours import executed_by_others, skipped_passes
-from pytest_goref.plugin.parcels import Parcels
 from pytest_goref.plugin.phases import fail
 from pytest_goref.plugin.process_state import ProcessState
 from pytest_goref.plugin.protocol import Held, execute_measured, failed_silently
@@ -24,9 +22,10 @@ from pytest_goref.plugin.settings import Settings, gates_durations, is_measured,
 from pytest_goref.profilers.tasks import code_of_coroutine
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
     from pytest_goref.plugin.conclusion import Conclusion, Judging
+    from pytest_goref.plugin.parcels import Parcels
     from pytest_goref.plugin.pass_context import Tools
     from pytest_goref.plugin.region import Region
 
@@ -48,7 +47,6 @@ class ItemHooks:
         tools: the profilers of the session.
         judging: how verdicts are reached.
         hold: keeps a test that must wait for its verdict, and what then logs its reports.
-        prepare: by the name of a pass, what must have happened before a test that it measures is executed.
         parcels: takes what goes on reports.
 
     """
@@ -59,12 +57,10 @@ class ItemHooks:
         tools: Tools,
         judging: Judging,
         hold: Hold,
-        prepare: Mapping[str, Callable[[], None]] = MappingProxyType({}),
-        parcels: Parcels | None = None,
+        parcels: Parcels,
     ) -> None:
-        self._parcels = parcels or Parcels()
+        self._parcels = parcels
         self._hold = hold
-        self._prepare = prepare
         self._settings = settings
         self._tools = tools
         self._judging = judging
@@ -105,7 +101,7 @@ class ItemHooks:
             return None
         if (
             os.getpid() != self._process
-        ):  # a test has forked and returned in the child: only the parent measures
+        ):  # forked by a test, and returned: only the parent measures
             return None
         key = key_of(item)
         try:
@@ -146,8 +142,8 @@ class ItemHooks:
 
     def _prepare_for(self, passes: set[str]) -> None:
         state = ProcessState.save()
-        for name in self._prepare.keys() & passes:
-            self._prepare[name]()
+        for name in self._tools.prepare.keys() & passes:
+            self._tools.prepare[name]()
         state.restore()  # what memray loads draws a random number
 
     def _measurement_of(self, item: pytest.Item) -> ItemMeasurement | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.metrics import CALLS, REFS
@@ -43,6 +43,7 @@ class Tools:
         clock: read by the rounds.
         kernels: run before and after each round.
         lock: keeps other sessions of this machine from timing in its block.
+        prepare: by the name of a pass, what must have happened before a test that it measures is executed.
 
     """
 
@@ -54,6 +55,7 @@ class Tools:
     clock: Clock = SYSTEM_CLOCK
     kernels: Kernels = KERNELS
     lock: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    prepare: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
 
 class Collected:

@@ -79,6 +79,7 @@ def start(config: pytest.Config) -> None:
         memory,
         CpuProfiler(places),
         lock=lock,
+        prepare={MEMORY: memory.prepare},
     )
     invocation, progress = Invocation.of(config, settings), partial(Progress.of, config)
     fresh, base = FreshProcesses(invocation.visit, lock), None
@@ -100,7 +101,7 @@ def start(config: pytest.Config) -> None:
         seeds=seeds,
         confirms=writes,
     )
-    items = ItemHooks(settings, tools, judging, confirmation.hold, {MEMORY: memory.prepare}, parcels)
+    items = ItemHooks(settings, tools, judging, confirmation.hold, parcels)
     config.stash[REGION] = items.region
     register(items, "goref-items")
     TemporaryDirectories.register(config.pluginmanager)
