@@ -61,7 +61,7 @@ class FreshProcesses:
 
     def profile(self, records: Sequence[Record]) -> Mapping[TestKey, StackProfile]:
         """Return where the time of tests goes, of those for which it can be told."""
-        request = VisitRequest(tuple(record.key for record in records), (CPU,), _seed(1))
+        request = VisitRequest(tuple(record.key for record in records), (CPU,), seed_of(1))
         limit_ns = max(_SHORTEST_LIMIT_NS, _LIMIT_BEYOND * expected_ns(records))
         result = self._visit(request, limit_ns)
         return {
@@ -93,12 +93,6 @@ class FreshProcesses:
 
 def seed_of(number: int) -> str:
     """Return the hash seed of a fresh process by its number, from 1: each has its own, unless it is fixed."""
-    seed = os.environ.get("PYTHONHASHSEED", "random")
-    return str(number) if seed in ("", "random") else seed
-
-
-def _seed(number: int) -> str:
-    """Return the hash seed of a visit: that of the session if it is fixed, else one of its own."""
     seed = os.environ.get("PYTHONHASHSEED", "random")
     return str(number) if seed in ("", "random") else seed
 
