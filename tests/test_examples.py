@@ -13,13 +13,16 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SHOP = EXAMPLES / "shop"
 
 
+_ALONE = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": "-pno:benchmark -pno:randomly"}
+
+
 def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     # Under coverage neither time nor allocations are measured.
     untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
-        env=untraced | {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""} | environment,
+        env=untraced | _ALONE | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

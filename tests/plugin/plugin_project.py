@@ -32,10 +32,23 @@ if TYPE_CHECKING:
 COUNTS: Final = "--goref-passes=counts"
 """What inner runs ask for where durations do not matter: it keeps them fast."""
 
+WITHOUT_NEIGHBOURS: Final = " ".join(
+    f"-pno:{name}"
+    for name in (
+        "benchmark",
+        "django",
+        "flaky",
+        "memray",
+        "pytest_mock",
+        "randomly",
+        "repeat",
+        "rerunfailures",
+    )
+)
+"""What inner runs get by ``PYTEST_ADDOPTS``: whoever wants one of them says ``-p`` and its name."""
 _INI: Final = """
 [pytest]
-addopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:pytest_cov -p no:benchmark -p no:memray
-    -p no:django -p no:flaky -p no:pytest_mock -p no:randomly -p no:repeat -p no:rerunfailures
+addopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:pytest_cov
 """
 _FOREIGN: Final = ("COV_CORE_", "COVERAGE_PROCESS_", "PYTEST_XDIST_", "PYTHONDONTWRITEBYTECODE")
 
@@ -138,6 +151,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setattr("pytest_goref.plugin.measurement.unwatched", lambda act: act())
     # Whether other programs compute now is no matter of the tests.
     monkeypatch.setattr("pytest_goref.plugin.controller.conditions", Conditions)
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_NEIGHBOURS)
     monkeypatch.setenv("PYTHONHASHSEED", "0")  # else what regresses is executed in fresh processes as well
     for name in tuple(os.environ):
         if name.startswith(_FOREIGN):

@@ -144,7 +144,7 @@ def test_burn():
 """
         }
     )
-    assert shop.run_apart(workers, "--goref-save=main").ret == 0
+    assert shop.run_apart(workers, "--goref-save=main", "--goref-visits=0").ret == 0
     executions = len(shop.log())
     assert executions < 20 if workers == "-n2" else executions > 32
 

@@ -110,11 +110,10 @@ def busy() -> Iterator[None]:
             neighbour.kill()
 
 
-def test_unchanged_code_passes_20_times_beside_a_busy_neighbour(project: Project, busy: None) -> None:
+def test_unchanged_code_passes_beside_a_busy_neighbour(project: Project, busy: None) -> None:
     project.write({"shop.py": _SHOP, "test_shop.py": _TESTS})
     assert project.run_untraced("--goref-save=main", "--goref-rounds=5").ret == 0
-    for number in range(20):
-        timed = number % 5 == 0
+    for timed in (True, *[False] * 7):
         result = project.run("--goref-compare=main", "--goref-rounds=5" if timed else COUNTS)
         assert result.ret == 0
         assert "0 regressed, 0 improved" in closing_line(result)
