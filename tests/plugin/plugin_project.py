@@ -46,6 +46,8 @@ WITHOUT_NEIGHBOURS: Final = " ".join(
     )
 )
 """What inner runs get by ``PYTEST_ADDOPTS``: whoever wants one of them says ``-p`` and its name."""
+IN_PROCESS: Final = "-pno:unraisableexception"
+"""It would collect the garbage of this whole process, five times for each inner run."""
 _INI: Final = """
 [pytest]
 addopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:pytest_cov
@@ -90,7 +92,7 @@ class Project:
 
     def run(self, *args: str) -> pytest.RunResult:
         """Run pytest in this process."""
-        return self._pytester.runpytest_inprocess(*self.distribution, *args)
+        return self._pytester.runpytest_inprocess(IN_PROCESS, *self.distribution, *args)
 
     def run_untraced(self, *args: str) -> pytest.RunResult:
         """Run pytest in this process and let nothing, such as coverage, trace it: else nothing is timed."""

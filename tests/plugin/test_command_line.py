@@ -26,8 +26,8 @@ OWN = [
 KEPT = [
     "-s", "-l", "-sl", "-pno:randomly", "-oa=b", "-Werror", "--import-mode=importlib", "--strict-markers",
     "--capture=no", "--runxfail", "--env=x", "-E", "-Estage", "--count=3", "--randomly-seed=3", "tests",
-    "tests/test_a.py::test_b[-x]", "--goref-passes=time", "--goref-rounds=3", "--goref-repeat=off", "--covers",
-    "-", "-sE1", "--hypothesis-seed=1", "--benchmarks",
+    "tests/test_a.py::test_b[-x]", "--goref-passes=time", "--goref-rounds=3", "--goref-repeat=off",
+    "--covers", "-", "-sE1", "--hypothesis-seed=1", "--benchmarks",
 ]  # fmt: skip
 
 

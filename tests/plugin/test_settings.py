@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
+from plugin_project import IN_PROCESS, WITHOUT_NEIGHBOURS
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.metrics import (
@@ -25,13 +26,13 @@ from pytest_goref.plugin.settings import Settings, is_measured, read_request, re
 
 _EVERY: Final = ("counts", "time")
 KNOWN: Final = f"known: {', '.join(PASSES)}"
-_NO_ASYNCIO: Final = "[pytest]\naddopts = -p no:asyncio\n"
+_ADDOPTS: Final = f"[pytest]\naddopts = -p no:asyncio {IN_PROCESS} {WITHOUT_NEIGHBOURS}\n"
 
 
 @pytest.fixture(autouse=True)
 def _rootdir(pytester: pytest.Pytester) -> None:
     """Keep pytest from looking for its configuration further up."""
-    pytester.makefile(".ini", pytest=_NO_ASYNCIO)
+    pytester.makefile(".ini", pytest=_ADDOPTS)
 
 
 def _settings(pytester: pytest.Pytester, *args: str) -> Settings:
@@ -92,7 +93,7 @@ def test_options_are_read(pytester: pytest.Pytester) -> None:
     assert settings.request.rules.rule(REFS) == Rule(Tolerance(absolute=3), Severity.WARN)
 
 
-_INI: Final = f"""{_NO_ASYNCIO}
+_INI: Final = f"""{_ADDOPTS}
 goref_strict = true
 goref_all = true
 goref_passes = time

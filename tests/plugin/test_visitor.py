@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from plugin_project import IN_PROCESS
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.model import TestKey
@@ -53,7 +54,7 @@ def run(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, path: Path, names: list[str], *options: str
 ) -> tuple[pytest.RunResult, list[list[Any]]]:
     monkeypatch.setenv(VISIT, str(requested(path, *names)))
-    result = pytester.runpytest_inprocess("-p", "no:asyncio", "-p", "no:anyio", "--goref", *options)
+    result = pytester.runpytest_inprocess(IN_PROCESS, "-pno:asyncio", "-pno:anyio", "--goref", *options)
     return result, journal(path)
 
 
