@@ -83,7 +83,7 @@ def test_values_go_with_their_options(given_: str, expected: str) -> None:
 def test_every_option_of_the_plugin_is_known() -> None:
     for option in OPTIONS:
         arguments = [f"--goref-{option.name}", *(["value"] if option.metavar else [])]
-        expected = arguments if option.name in ("passes", "rounds") else []
+        expected = arguments if option.name in ("passes", "rounds", "repeat") else []
         assert without_own([*arguments, "tests"]) == [*expected, "tests"]
 
 
