@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_goref.model import Severity
 
 if TYPE_CHECKING:
     from pytest_goref.model import Group, Metric, TestKey
     from pytest_goref.quantity import Unit
+
+
+CALLED_BY: Final = "called by "
+"""What the note of a function begins with; its most frequent caller follows."""
 
 
 class Outcome(enum.Enum):

@@ -26,7 +26,7 @@ from pytest_goref.metrics import (
 from pytest_goref.model import Group, Severity
 from pytest_goref.profile import TIME
 from pytest_goref.quantity import Unit
-from pytest_goref.verdict import Column, Finding, Outcome, Place, Verdict, Where
+from pytest_goref.verdict import CALLED_BY, Column, Finding, Outcome, Place, Verdict, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 MOST_PLACES: Final = 8
 """How many places of one group are named."""
-
-CALLED_BY: Final = "called by "
-"""What the note of a function begins with; its most frequent caller follows."""
 
 _BAD: Final = (Outcome.REGRESSED, Outcome.OVER_LIMIT)
 _CALLS: Final = Column("calls", Unit.COUNT)

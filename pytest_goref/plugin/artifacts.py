@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from pytest_goref.errors import CacheError, GorefError, InvalidValueError
 from pytest_goref.profile import ProfileKind
-from pytest_goref.report.export import FORMATS, file_name, format_named
-from pytest_goref.report.export.profiled import Profiled
 from pytest_goref.store.artifacts import Artifacts, owner_of_baseline, owner_of_run
 from pytest_goref.store.files import is_inside, reason, write_atomically
 from pytest_goref.store.history import History
@@ -51,6 +49,8 @@ def parse_export(text: str, start: Path) -> Export:
         InvalidValueError: a part is missing, or the format is unknown.
 
     """
+    from pytest_goref.report.export import FORMATS, format_named  # noqa: PLC0415 - only who exports needs it
+
     directory, _, form = text.rpartition(":")
     if not directory.strip():
         raise InvalidValueError(f"{text!r} is not DIR:FORMAT; formats: {', '.join(FORMATS)}")
@@ -110,6 +110,9 @@ class ProfileKeeper:
 
     def export(self, results: Results, export: Export) -> Iterator[str]:
         """Write a file for each profile; yield what could not be written, in sentences."""
+        from pytest_goref.report.export import file_name, format_named  # noqa: PLC0415 - as above
+        from pytest_goref.report.export.profiled import Profiled  # noqa: PLC0415 - as above
+
         form = format_named(export.form)
         for key, result in results.by_key.items():
             for profile in result.profiles():

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.compare.durations import duration_findings, is_suspect, screened
-from pytest_goref.compare.judge import judge, revised
-from pytest_goref.compare.sameness import sameness
-from pytest_goref.compare.slowdown import Opinion
-from pytest_goref.compare.where import Evidence, explain
+from pytest_goref.compare.limits import judge_alone
 from pytest_goref.errors import GorefError
 from pytest_goref.model import Group
 from pytest_goref.plugin.passes import CPU
@@ -74,11 +70,15 @@ class Conclusion:
 
     def _judge(self) -> Verdict:
         request, reference = self.plan.request, self._judging.reference
+        if reference is None:
+            return judge_alone(self.record, request.rules, request.limits)
+        from pytest_goref.compare.judge import judge  # noqa: PLC0415 - each session that measures would pay
+
         try:
-            expected = reference.get(self.record.key) if reference else None
+            expected = reference.get(self.record.key)
         except GorefError as error:  # it was readable when the session began
             return Verdict(self.record.key, Outcome.INCOMPARABLE, (), str(error))
-        return judge(self.record, expected, request.rules, request.limits, compare=reference is not None)
+        return judge(self.record, expected, request.rules, request.limits)
 
     @property
     def expected(self) -> BaselineEntry | None:
@@ -93,7 +93,12 @@ class Conclusion:
     def suspects(self) -> tuple[Timing, ...]:
         """The durations, slower or faster, that only fresh processes can decide."""
         expected, rules = self.expected, self.plan.request.rules
-        timings = screened(self.record, expected, rules) if expected else ()
+        if expected is None:
+            return ()
+        from pytest_goref.compare.durations import screened  # noqa: PLC0415 - as above
+        from pytest_goref.compare.slowdown import Opinion  # noqa: PLC0415 - as above
+
+        timings = screened(self.record, expected, rules)
         return tuple(timing for timing in timings if timing.decision.opinion is Opinion.OPEN)
 
     @property
@@ -122,6 +127,10 @@ class Conclusion:
             why_open: why a suspect could not be timed as often as is allowed, "" when it was.
 
         """
+        from pytest_goref.compare.durations import duration_findings, is_suspect  # noqa: PLC0415 - as above
+        from pytest_goref.compare.judge import revised  # noqa: PLC0415 - as above
+        from pytest_goref.compare.sameness import sameness  # noqa: PLC0415 - as above
+
         expected, rules = self.expected, self.plan.request.rules
         self.record = replace(self.record, fresh=fresh)
         same = sameness(self.record, expected) if expected else ""
@@ -166,6 +175,8 @@ class Conclusion:
         verdict, reference, collected = self.verdict, self._judging.reference, self._collected
         if reference is None or not verdict.findings:
             return verdict
+        from pytest_goref.compare.where import Evidence, explain  # noqa: PLC0415 - as above
+
         cpu_after = next((p for p in collected.profiles() if p.kind is ProfileKind.CPU), None)
         try:
             stored = cpu_after and reference.profile(self.record.key, ProfileKind.CPU)

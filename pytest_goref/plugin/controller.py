@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_goref import __version__
-from pytest_goref.compare.accept import accept
 from pytest_goref.environment import current_commit, current_environment
 from pytest_goref.errors import GorefError
 from pytest_goref.plugin.artifacts import ProfileKeeper
@@ -189,6 +188,8 @@ class Controller:
 
     def _save(self) -> None:
         """Merge what passed into the baseline."""
+        from pytest_goref.compare.accept import accept  # noqa: PLC0415 - only a session that saves needs it
+
         name = self._purpose.settings.save
         baselines = Baselines(CacheDirectory(self._purpose.settings.cache))
         stored = baselines.open(name) if baselines.exists(name) else None

@@ -14,11 +14,12 @@ import pytest
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.plugin.keys import is_unstable, key_of, spelling_of
 from pytest_goref.plugin.measurement import ItemMeasurement, Plan
-from pytest_goref.plugin.neighbours import executed_by_others, skipped_passes
+from pytest_goref.plugin.neighbours import Neighbours
 from pytest_goref.plugin.phases import fail
 from pytest_goref.plugin.process_state import ProcessState
 from pytest_goref.plugin.protocol import Held, execute_measured, failed_silently
 from pytest_goref.plugin.settings import Settings, gates_durations, is_measured, read_request
+from pytest_goref.plugin.temporary import TemporaryDirectories
 from pytest_goref.profilers.tasks import code_of_coroutine
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class ItemHooks:
         self._wrong_marker = ""
         self._failing: tuple[pytest.TestReport, str] | None = None
         self._process = os.getpid()
+        self._neighbours: Neighbours | None = None
 
     def region(self) -> Region | None:
         """Return the region in which a test is executing now."""
@@ -99,9 +101,7 @@ class ItemHooks:
         self._wrong_marker = ""
         if not is_measured(item, self._settings) or not _is_python(item):
             return None
-        if (
-            os.getpid() != self._process
-        ):  # forked by a test, and returned: only the parent measures
+        if os.getpid() != self._process:  # forked by a test, and returned: only the parent measures
             return None
         key = key_of(item)
         try:
@@ -119,10 +119,12 @@ class ItemHooks:
                     "give its parameters ids (pytest.param(..., id=...))"
                 )
             return None
-        looked_on = executed_by_others(item)
-        skipped = skipped_passes(item, debugged=bool(looked_on))
+        neighbours = self._neighbours = self._neighbours or Neighbours.of(item.config)
+        looked_on = neighbours.executing(item)
+        skipped = neighbours.skipped_passes(item, debugged=bool(looked_on))
         code = code_of_coroutine(getattr(item, "function", None))
         if request.repeat and not looked_on:
+            TemporaryDirectories.watch(item.config)
             self._prepare_for(set(request.passes) - skipped.keys())
         plan = Plan(
             key,
@@ -162,10 +164,12 @@ class ItemHooks:
         """Measure around the whole call, for items whose function pytest does not call itself."""
         __tracebackhide__ = True
         measurement = self._measurement_of(item)
+        if measurement is None or (measurement.plan.driven and _calls_function(item)):
+            return (yield)
         with contextlib.ExitStack() as stack:
-            if measurement is not None and not measurement.plan.driven:
+            if not measurement.plan.driven:
                 stack.enter_context(measurement.first())
-            if measurement is not None and measurement.region and not _calls_function(item):
+            if measurement.region and not _calls_function(item):
                 stack.enter_context(measurement.region)
             return (yield)
 
@@ -234,6 +238,8 @@ def _is_python(item: pytest.Item) -> bool:
 
 def _calls_function(item: pytest.Item) -> bool:
     """Return whether the item's function is called by ``pytest_pyfunc_call``; unittest calls its own."""
+    if not isinstance(item.parent, pytest.Class):
+        return True
     unittest = sys.modules.get("unittest")
     cls = getattr(item, "cls", None)
     return not (unittest and isinstance(cls, type) and issubclass(cls, unittest.TestCase))

@@ -105,6 +105,11 @@ class ItemMeasurement:
         self._record: Record | None = None
         self.conclusion: Conclusion | None = None
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether further executions may follow the first one."""
+        return self.plan.may_repeat
+
     @contextlib.contextmanager
     def first(self) -> Iterator[None]:
         """Measure the first execution: its time, its refs, and from its call on what it leaves behind."""

@@ -7,6 +7,7 @@ pass is not taken. Each time one line says so.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.plugin.passes import CPU, MEMORY, PASSES, TIME
@@ -30,7 +31,7 @@ _OPTIONS: Final = {
 _FLAKY: Final = "_flaky_max_runs"
 """What the decorator of flaky leaves on functions and classes."""
 _BENCHMARK_FIXTURES: Final = frozenset({"benchmark", "benchmark_weave", "codspeed_benchmark"})
-_BENCHMARK_MARKERS: Final = ("benchmark", "codspeed_benchmark")
+_BENCHMARK_MARKERS: Final = frozenset({"benchmark", "codspeed_benchmark"})
 _NOT_UNDER_OTHERS: Final = (
     (TIME, "durations are not measured"),
     (MEMORY, "allocations are not measured"),
@@ -40,63 +41,90 @@ _NOT_UNDER_OTHERS: Final = (
 UNTIMED_UNDER_XDIST: Final = "durations are not judged under xdist (-n): other tests run at the same time"
 
 
-def executed_by_others(item: pytest.Item) -> str:
-    """Return what makes another plugin, or a person, execute this item; "" when nothing does."""
-    option = item.config.getoption
-    for name, flag in _OPTIONS.items():
-        if option(name, False):
-            return flag
-    attached = debugger()
-    if attached:
-        return f"{attached} is attached"
-    if _is_marked_for_codspeed(item):
-        return "pytest-codspeed decides how often it runs"
-    if _is_left_out_of_coverage(item):
-        return "no_cover: pytest-cov stops and starts around it"
-    return _executed_until_it_passes(item)
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Those of a session: what its tests have in common is asked for once.
+
+    Attributes:
+        looking: the option with which a person looks on, "" for none.
+        rerunning: the option that lets every failed test be executed again, "" for none.
+        codspeed: whether pytest-codspeed is on.
+        coverage: whether pytest-cov is there.
+        distributed: whether this is a worker of xdist.
+
+    """
+
+    looking: str
+    rerunning: str
+    codspeed: bool
+    coverage: bool
+    distributed: bool
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Neighbours:
+        """Return the neighbours in the session of ``config``, whose plugins are all there."""
+        option = config.getoption
+        return cls(
+            next((flag for name, flag in _OPTIONS.items() if option(name, False)), ""),
+            _rerunning(config),
+            bool(option("codspeed", False)) or "CODSPEED_ENV" in os.environ,
+            config.pluginmanager.has_plugin("_cov"),
+            hasattr(config, "workerinput"),
+        )
+
+    def executing(self, item: pytest.Item) -> str:
+        """Return what makes another plugin, or a person, execute this item; "" when nothing does."""
+        if self.looking:
+            return self.looking
+        attached = debugger()
+        if attached:
+            return f"{attached} is attached"
+        markers = _markers(item)
+        if self._repeats(markers):
+            return "pytest-codspeed decides how often it runs"
+        if self.coverage and ("no_cover" in markers or "no_cover" in getattr(item, "fixturenames", ())):
+            return "no_cover: pytest-cov stops and starts around it"  # so nothing else can
+        of_code = getattr(item, "function", None), getattr(item, "cls", None)
+        if "flaky" in markers or any(hasattr(code, _FLAKY) for code in of_code):
+            return "marked flaky"
+        return self.rerunning
+
+    def skipped_passes(self, item: pytest.Item, *, debugged: bool) -> dict[str, str]:
+        """Return the passes that cannot be taken, and why, "" where it is told anyway."""
+        if not _BENCHMARK_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            return dict.fromkeys(PASSES, _REPEATS_ITSELF)
+        if self.codspeed and self._repeats(_markers(item)):
+            return dict.fromkeys(PASSES, "")
+        if debugged:
+            return {TIME: ""}
+        skipped = {}
+        if holder := watcher():  # it looks away while a test is repeated, and yet it has changed the process
+            skipped = {
+                name: f"{what}: {holder} is active; run without it" for name, what in _NOT_UNDER_OTHERS
+            }
+        if self.distributed:
+            skipped[TIME] = UNTIMED_UNDER_XDIST
+        return skipped
+
+    def _repeats(self, markers: frozenset[str]) -> bool:
+        """Return whether pytest-codspeed, which is on, calls a test as often as it likes."""
+        return self.codspeed and not _BENCHMARK_MARKERS.isdisjoint(markers)
 
 
-def _executed_until_it_passes(item: pytest.Item) -> str:
-    """Return what makes pytest-rerunfailures or flaky execute a failed item again, "" when nothing does."""
-    of_code = getattr(item, "function", None), getattr(item, "cls", None)
-    if item.get_closest_marker("flaky") is not None or any(hasattr(code, _FLAKY) for code in of_code):
-        return "marked flaky"
-    option = item.config.getoption
+def _markers(item: pytest.Item) -> frozenset[str]:
+    """Return the names of all markers of an item, its own and those of its class and module."""
+    return frozenset(mark.name for mark in item.iter_markers())
+
+
+def _rerunning(config: pytest.Config) -> str:
+    """Return which option lets pytest-rerunfailures or flaky execute failed items again, "" for none."""
+    option = config.getoption
     if option("force_flaky", False):
         return "--force-flaky"
     try:
-        configured = item.config.getini("reruns")
+        configured = config.getini("reruns")
     except (ValueError, KeyError):  # pytest-rerunfailures is not there
         configured = None
     forced, asked = option("force_reruns", None), option("reruns", None)
     reruns = next((number for number in (forced, asked, configured) if number is not None), 0)
     return "--reruns" if str(reruns) not in {"", "0"} else ""
-
-
-def skipped_passes(item: pytest.Item, *, debugged: bool) -> dict[str, str]:
-    """Return the passes that cannot be taken, and why, "" where it is told anyway."""
-    if not _BENCHMARK_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-        return dict.fromkeys(PASSES, _REPEATS_ITSELF)
-    if _is_marked_for_codspeed(item):
-        return dict.fromkeys(PASSES, "")
-    if debugged:
-        return {TIME: ""}
-    skipped = {}
-    if holder := watcher():  # it looks away while a test is repeated, and yet it has changed the process
-        skipped = {name: f"{what}: {holder} is active; run without it" for name, what in _NOT_UNDER_OTHERS}
-    if hasattr(item.config, "workerinput"):
-        skipped[TIME] = UNTIMED_UNDER_XDIST
-    return skipped
-
-
-def _is_marked_for_codspeed(item: pytest.Item) -> bool:
-    """Return whether pytest-codspeed, which is on, calls the test as often as it likes."""
-    if not (item.config.getoption("codspeed", False) or "CODSPEED_ENV" in os.environ):
-        return False
-    return any(item.get_closest_marker(name) is not None for name in _BENCHMARK_MARKERS)
-
-
-def _is_left_out_of_coverage(item: pytest.Item) -> bool:
-    """Return whether pytest-cov stops before the test and begins afresh after it, so nothing else can."""
-    asked = item.get_closest_marker("no_cover") is not None or "no_cover" in getattr(item, "fixturenames", ())
-    return asked and item.config.pluginmanager.has_plugin("_cov")

@@ -3,7 +3,8 @@
 The first execution is the test as it is and decides the outcome; its call report is held while quiet
 executions follow, each with set-up, call and tear-down of the function-scoped fixtures, while wider fixtures
 stay. Between executions the item is torn down as if a copy of it came next; only the last tear-down sees the
-real next item. When the verdict has to wait for fresh processes, the reports of call and tear-down wait too.
+real next item, and so does that of a test that is executed once. When the verdict has to wait for fresh
+processes, the reports of call and tear-down wait too.
 
 This module is the one door to what pytest does not offer publicly: the request of an item, its report
 sections and its stash as a whole, and the exceptions a unittest item collects (pytest 8.4 to 9.x).
@@ -40,6 +41,11 @@ Execute = Callable[["Region"], "Execution"]
 
 class Measurement(Protocol):
     """What the protocol asks of whoever measures an item."""
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether further executions may follow the first one."""
+        ...
 
     def first(self) -> contextlib.AbstractContextManager[None]:
         """Surround the call of the first execution."""
@@ -181,6 +187,11 @@ def _drop_request(item: pytest.Item) -> None:
         item.funcargs = None  # type: ignore[attr-defined]
 
 
+def _serves(collector: pytest.Collector | None, item: pytest.Item) -> bool:
+    """Return whether ``item`` lies in ``collector``."""
+    return item.parent is collector or collector in item.listchain()
+
+
 class _Protocol:
     """One item on its way through all its executions."""
 
@@ -189,7 +200,9 @@ class _Protocol:
         self._hook = item.ihook  # looked up once: that walks through every conftest.py
         self._nextitem = nextitem
         self._measurement = measurement
-        self._between = copy.copy(item)
+        # Tear-downs that plain pytest does not have see a copy; the only one sees what it would there.
+        siblings = nextitem is not None and nextitem is not item and nextitem.parent is item.parent
+        self._between = nextitem if siblings and not measurement.may_repeat else copy.copy(item)
         self._repeated = 0
 
     def run(self) -> Callable[[str], None] | None:
@@ -197,7 +210,8 @@ class _Protocol:
         item, hook = self._item, self._hook
         if hasattr(item, "_request") and not item._request:
             _renew_request(item)
-        self._initial = _ItemState.save(item)
+        if self._measurement.may_repeat:
+            self._initial = _ItemState.save(item)
         if not self._log(*self._phase("setup", partial(hook.pytest_runtest_setup, item=item))).passed:
             self._teardown()
             return None
@@ -227,8 +241,11 @@ class _Protocol:
         # A test whose tear-down fails has failed already: nobody should wait to hear of it.
         failure = self._measurement.conclude(may_wait=teardown.excinfo is None)
         if failure is not None:
-            self._log_call(called, after_call, failure)
-            after_teardown.restore(item)
+            if failure or self._repeated:
+                after_call.restore(item)
+            self._log_call(called, failure)
+            if failure or self._repeated:
+                after_teardown.restore(item)
             self._log(*self._torn_down(teardown, after_call))
             return None
         after_teardown.restore(item)
@@ -236,16 +253,16 @@ class _Protocol:
         finished = _ItemState.save(item)
 
         def log(failure: str) -> None:
-            self._log_call(called, after_call, failure)
+            after_call.restore(item)
+            self._log_call(called, failure)
             finished.restore(item)
             self._log(*torn_down)
 
         return log
 
-    def _log_call(self, called: Phase, after_call: _ItemState, failure: str) -> None:
+    def _log_call(self, called: Phase, failure: str) -> None:
         """Log the report of the call, or one of the failure that the verdict is."""
         call, report = called
-        after_call.restore(self._item)
         if failure:
             verdict = self._call("call", lambda: pytest.fail(failure, pytrace=False))
             verdict.start, verdict.stop, verdict.duration = call.start, call.stop, call.duration
@@ -257,8 +274,7 @@ class _Protocol:
         """Tear down what is wider than the item and does not serve the next one; return all of it."""
         item = self._item
         nextitem = self._real_nextitem()
-        stay = set(nextitem.listchain()) if nextitem else set()
-        if not all(collector in stay for collector in item.listchain()[:-1]):
+        if nextitem is None or not _serves(item.parent, nextitem):
             # pytest's logging plugin expects the keys that the first tear-down has removed.
             for key, value in after_call.stash.items():
                 item.stash.setdefault(key, value)

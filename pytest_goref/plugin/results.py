@@ -143,6 +143,8 @@ def _worse(outcome: str, report: pytest.TestReport) -> str:
 
 def _worst(by_worker: Mapping[str, Result]) -> Result:
     """Return the result that counts of those of several workers; one that is not there yet does not."""
+    if len(by_worker) == 1:
+        return next(iter(by_worker.values()))
 
     def rank(worker: str) -> tuple[int, bool, int, str]:
         result = by_worker[worker]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_goref.compare.accept import visits_needed
 from pytest_goref.errors import GorefError
 from pytest_goref.plugin.fresh import FreshProcesses, expected_ns
 
@@ -73,6 +72,8 @@ class Saving:
 
     def _missing(self, results: Results, stored: Baseline | None) -> Iterator[tuple[TestKey, int]]:
         """Yield how many visits each test needs that will be saved."""
+        from pytest_goref.compare.accept import visits_needed  # noqa: PLC0415 - only a session that saves needs it
+
         for key, result in results.by_key.items():
             if result.accepted and result.record is not None:
                 try:

@@ -70,11 +70,6 @@ class SelectionHooks:
         self._settings = settings
         self._selection = selection
 
-    def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Note a test that was found; only a comparison asks which are gone."""
-        if self._settings.compare:
-            self._selection.collected.add(key_of(item))
-
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file whose tests are not known."""
         if not report.passed:
@@ -89,6 +84,14 @@ class SelectionHooks:
             self._selection.selected.add(key)
             if is_measured(item, self._settings):
                 self._selection.measured.add(key)
+
+
+class ComparisonHooks(SelectionHooks):
+    """Watches the collection of a session that compares: only that asks which tests are gone."""
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Note a test that was found."""
+        self._selection.collected.add(key_of(item))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_goref.errors import GorefError
 from pytest_goref.plugin.artifacts import check_exportable, scratch_directory
 from pytest_goref.plugin.conclusion import Judging
-from pytest_goref.plugin.confirmation import Confirmation
 from pytest_goref.plugin.controller import Controller, Purpose
 from pytest_goref.plugin.fixture import REGION
 from pytest_goref.plugin.fresh import FreshProcesses
@@ -22,12 +22,9 @@ from pytest_goref.plugin.parcels import Parcels
 from pytest_goref.plugin.pass_context import Tools
 from pytest_goref.plugin.passes import MEMORY
 from pytest_goref.plugin.progress import Progress
-from pytest_goref.plugin.revision import Counterparts, RevisionHooks, open_revision
 from pytest_goref.plugin.saving import Saving
-from pytest_goref.plugin.seeds import SeedCheck, is_seed_random
-from pytest_goref.plugin.selection import Selection, SelectionHooks
+from pytest_goref.plugin.selection import ComparisonHooks, Selection, SelectionHooks
 from pytest_goref.plugin.settings import Settings, executes_tests, read_settings
-from pytest_goref.plugin.temporary import TemporaryDirectories
 from pytest_goref.plugin.time_limit import TimeLimit
 from pytest_goref.plugin.visitor import take_visit
 from pytest_goref.plugin.worker import WorkerHooks
@@ -46,6 +43,15 @@ from pytest_goref.store.reference import (
     check_saveable,
     open_reference,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_goref.plugin.conclusion import Conclusion
+    from pytest_goref.plugin.confirmation import Confirmation
+    from pytest_goref.plugin.revision import Counterparts
+    from pytest_goref.plugin.seeds import SeedCheck
 
 
 def start(config: pytest.Config) -> None:
@@ -66,34 +72,27 @@ def start(config: pytest.Config) -> None:
         accepted = tuple(reference.tests()) if reference is not None and worker is None else ()
     except (GorefError, OSError) as error:
         raise pytest.UsageError(f"goref: {error}") from None
-    plugin_files = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
-    places = Places(settings.rootdir, filter(None, plugin_files))
     scratch = scratch_directory(config)
-    refs, memory = RefsProfiler(), MemoryProfiler(places, scratch)
     # Whoever has started a visit holds the lock for it.
     lock = MachineLock.of(config).held if settings.lock and visitor is None else contextlib.nullcontext
-    tools = Tools(
-        refs,
-        LeaksProfiler(refs, places),
-        CallsProfiler(places),
-        memory,
-        CpuProfiler(places),
-        lock=lock,
-        prepare={MEMORY: memory.prepare},
-    )
+    tools = replace(_tools(settings, config, scratch), lock=lock)
     invocation, progress = Invocation.of(config, settings), partial(Progress.of, config)
     fresh, base = FreshProcesses(invocation.visit, lock), None
     selection, parcels = Selection(), Parcels()
     register = config.pluginmanager.register
     writes = worker is None and visitor is None
     seeds: SeedCheck | Counterparts | None = None
-    if reference is not None and is_seed_random():
-        seeds = SeedCheck(invocation.visit)
+    if reference is not None:
+        from pytest_goref.plugin.seeds import SeedCheck, is_seed_random  # noqa: PLC0415 - few need it
+
+        seeds = SeedCheck(invocation.visit) if is_seed_random() else None
     if writes and isinstance(reference, GitReference):
+        from pytest_goref.plugin.revision import RevisionHooks  # noqa: PLC0415 - few sessions need it
+
         revision = RevisionHooks(reference, settings, invocation, lock)
         register(revision, "goref-revision")
         base, seeds = FreshProcesses(revision.visit, lock), revision.counterparts
-    confirmation = Confirmation(progress, fresh, base)
+    confirmation = _confirmation(progress, fresh, base) if reference is not None else None
     judging = Judging(
         reference,
         settings.strict,
@@ -101,22 +100,51 @@ def start(config: pytest.Config) -> None:
         seeds=seeds,
         confirms=writes,
     )
-    items = ItemHooks(settings, tools, judging, confirmation.hold, parcels)
+    hold = confirmation.hold if confirmation is not None else _hold_nothing
+    items = ItemHooks(settings, tools, judging, hold, parcels)
     config.stash[REGION] = items.region
     register(items, "goref-items")
-    TemporaryDirectories.register(config.pluginmanager)
     TimeLimit.register(config.pluginmanager)
-    register(SelectionHooks(settings, selection), "goref-selection")
+    watching = ComparisonHooks if settings.compare else SelectionHooks
+    register(watching(settings, selection), "goref-selection")
     if visitor is not None:
         register(visitor, "goref-visitor")
     elif worker is None:
         register(InvocationHooks(invocation), "goref-invocation")
-        register(confirmation, "goref-confirmation")
+        if confirmation is not None:
+            register(confirmation, "goref-confirmation")
         purpose = Purpose(settings, reference, accepted, selection)
         saving = Saving(settings.visits, progress, fresh)
         register(Controller(purpose, saving, scratch, parcels), "goref-controller")
     else:
         register(WorkerHooks(selection), "goref-worker")
+
+
+def _tools(settings: Settings, config: pytest.Config, scratch: Path) -> Tools:
+    plugin_files = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
+    places = Places(settings.rootdir, filter(None, plugin_files))
+    refs, memory = RefsProfiler(), MemoryProfiler(places, scratch)
+    return Tools(
+        refs,
+        LeaksProfiler(refs, places),
+        CallsProfiler(places),
+        memory,
+        CpuProfiler(places),
+        prepare={MEMORY: memory.prepare},
+    )
+
+
+def _confirmation(
+    progress: Callable[[int], Progress], fresh: FreshProcesses, base: FreshProcesses | None
+) -> Confirmation:
+    from pytest_goref.plugin.confirmation import Confirmation  # noqa: PLC0415 - only who compares needs it
+
+    return Confirmation(progress, fresh, base)
+
+
+def _hold_nothing(conclusion: Conclusion, release: Callable[[str], None]) -> None:
+    """Report a test at once: where nothing is compared, no fresh process could tell more."""
+    release(conclusion.text())
 
 
 def _open(settings: Settings, config: pytest.Config, *, check: bool) -> Reference | None:
@@ -131,6 +159,8 @@ def _open(settings: Settings, config: pytest.Config, *, check: bool) -> Referenc
     if not settings.compare:
         return None
     if settings.compare.startswith(GIT):
+        from pytest_goref.plugin.revision import open_revision  # noqa: PLC0415 - few sessions need it
+
         return open_revision(settings.compare, config)
     reference = open_reference(settings.compare, cache, config.invocation_params.dir)
     if check:

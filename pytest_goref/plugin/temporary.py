@@ -31,15 +31,16 @@ class TemporaryDirectories:
         self._made: list[Path] = []
 
     @classmethod
-    def register(cls, plugins: pytest.PytestPluginManager) -> None:
-        """Begin to notice."""
-        plugins.register(cls(), _NAME)
+    def watch(cls, config: pytest.Config) -> None:
+        """Begin to notice, unless that is so already; only a session that repeats tests has to."""
+        if not config.pluginmanager.has_plugin(_NAME):
+            config.pluginmanager.register(cls(), _NAME)
 
     @classmethod
     def of(cls, config: pytest.Config) -> TemporaryDirectories:
         """Return those that were registered."""
         found = config.pluginmanager.get_plugin(_NAME)
-        assert isinstance(found, cls)  # noqa: S101 - whoever measures has registered them
+        assert isinstance(found, cls)  # noqa: S101 - whoever repeats a test has registered them
         return found
 
     @pytest.hookimpl(wrapper=True)

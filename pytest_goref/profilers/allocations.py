@@ -64,23 +64,26 @@ class Numbers(NamedTuple):
 
     def plus(self, other: Numbers) -> Numbers:
         """Return the sums."""
-        return Numbers(*map(sum, zip(self, other, strict=True)))
+        return Numbers(
+            self.peak_bytes + other.peak_bytes,
+            self.total_bytes + other.total_bytes,
+            self.left_bytes + other.left_bytes,
+            self.allocations + other.allocations,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class RawStack:
-    """What was allocated from one stack of one thread.
+class Part:
+    """What of a stack is the test's.
 
     Attributes:
-        frames: function, file and line, innermost first.
-        thread: the thread, by any number.
-        numbers: what was allocated.
+        stack: its frames without those of the runner, outermost first.
+        in_loop: whether an event loop called it.
 
     """
 
-    frames: Sequence[RawFrame]
-    thread: int
-    numbers: Numbers
+    stack: Stack
+    in_loop: bool = False
 
 
 @dataclass(slots=True)
@@ -90,13 +93,17 @@ class Allocations:
     Attributes:
         stacks: what each stack has, outermost frame first.
         concurrent: whether more than one thread allocated, or an event loop ran.
-        peak_bytes: the most at one moment; None for the sum of the stacks, which are of the process's peak.
 
     """
 
     stacks: dict[Stack, Numbers] = field(default_factory=dict)
     concurrent: bool = False
-    peak_bytes: int | None = None
+
+    def add(self, part: Part, numbers: Numbers) -> None:
+        """Add what was allocated from one stack."""
+        known = self.stacks.get(part.stack)
+        self.stacks[part.stack] = numbers if known is None else known.plus(numbers)
+        self.concurrent = self.concurrent or part.in_loop
 
     def counted(self) -> dict[Metric, Mapping[str, int]]:
         """Return the totals, and by site those that matter most; the rest of the sites is one."""
@@ -108,7 +115,7 @@ class Allocations:
         return {
             ALLOCATION_COUNT: {"": total.allocations},
             ALLOCATED_BYTES: {"": total.total_bytes},
-            PEAK_BYTES: {"": total.peak_bytes if self.peak_bytes is None else self.peak_bytes},
+            PEAK_BYTES: {"": total.peak_bytes},
             LEFT_BYTES: {"": total.left_bytes},
             SITE_COUNT: _largest({site: numbers.allocations for site, numbers in sites.items()}),
             SITE_BYTES: _largest({site: numbers.total_bytes for site, numbers in sites.items()}),
@@ -157,57 +164,56 @@ class AllocationNames:
         self._places = places
         self._tracker_files = frozenset(tracker_files)
         self._own_files = frozenset(own_files)
-        self._frames: dict[RawFrame, tuple[Frame, bool]] = {}
+        self._frames: dict[RawFrame, _Named] = {}
         self._functions: dict[str, Sequence[_Function]] = {}
 
-    def gather(
-        self, raw_stacks: Sequence[RawStack], begun_in: Sequence[tuple[str, str]], main_thread: int
-    ) -> Allocations:
-        """Return what the test has allocated.
+    def part(self, frames: Sequence[RawFrame], stem: Stem | None) -> Part | None:
+        """Return what of a stack is the test's, None when nothing is.
 
-        Of the thread of the test that is what its own code has, or what that called, or an event loop; of
-        all other threads everything. The runner's part is left out exactly, so that an empty test has
-        allocated nothing.
+        Of the thread of the test that is what its own code has, or what that called, or an event loop; of its
+        other threads everything. The runner's part is left out exactly, so that an empty test has allocated
+        nothing.
 
         Args:
-            raw_stacks: what was allocated.
-            begun_in: function and file of each frame in which tracking began, outermost first: what a stack
-                shares with them is not the test's.
-            main_thread: the thread of the test.
+            frames: function, file and line, innermost first, as many as there are.
+            stem: where tracking began, for the thread of the test; None for another thread.
 
         """
-        gathered = Allocations()
-        threads = {main_thread}
-        for raw in raw_stacks:
-            frames = raw.frames[::-1]
-            if frames and (
-                _package(self._frame(frames[-1])[0]) == _RECORDER or frames[-1][1] in self._tracker_files
-            ):
-                continue
-            if raw.thread == main_thread:
-                frames = frames[_shared(frames, begun_in) :]
-            stack, is_test, in_loop = self._cut(frames)
-            if raw.thread != main_thread:
-                is_test = not _is_distributor(stack) and bool(stack or not frames)
-                stack = stack or (OTHER_FRAME,)
-            if is_test or in_loop:
-                gathered.stacks[stack] = gathered.stacks.get(stack, Numbers()).plus(raw.numbers)
-                gathered.concurrent = gathered.concurrent or in_loop
-                threads.add(raw.thread)
-        gathered.concurrent = gathered.concurrent or len(threads) > 1
-        return gathered
+        if frames and self._is_ours(frames[0]):
+            return None
+        above = frames if stem is None else stem.above(frames)
+        named = [self._frame(raw) for raw in reversed(above)]
+        stack = tuple([one.frame for one in named if one.frame.place])
+        in_loop = any(one.is_loop for one in named)
+        if stem is None:
+            is_test = not any(one.is_distributor for one in named) and bool(stack or not frames)
+        else:
+            is_test = any(one.is_project for one in named)
+        return Part(stack or (OTHER_FRAME,), in_loop) if is_test or in_loop else None
 
-    def _cut(self, frames: Sequence[RawFrame]) -> tuple[Stack, bool, bool]:
-        """Return the stack without the runner, whether project code is on it, and whether an event loop."""
-        named = [self._frame(raw) for raw in frames]
-        stack = tuple(frame for frame, _ in named if frame.place)
-        return stack, any(is_project for _, is_project in named), any(map(_is_loop, stack))
+    def deep_part(self, innermost: Sequence[RawFrame]) -> Part | None:
+        """Return what of a stack is the test's that is deeper than a runner calls by itself.
 
-    def _frame(self, raw: RawFrame) -> tuple[Frame, bool]:
-        """Return the frame and whether it is project code; the place of a runner's frame is ""."""
+        Args:
+            innermost: those of its frames that matter, innermost first.
+
+        """
+        if self._is_ours(innermost[0]):
+            return None
+        named = (self._frame(raw).frame for raw in reversed(innermost))
+        return Part((OTHER_FRAME, *(frame for frame in named if frame.place)))
+
+    def _is_ours(self, leaf: RawFrame) -> bool:
+        """Return whether it is the recorder or the tracker that allocates."""
+        return leaf[1] in self._tracker_files or _package(self._frame(leaf).frame) == _RECORDER
+
+    def _frame(self, raw: RawFrame) -> _Named:
+        """Return the frame and what is known of it; the place of a runner's frame is ""."""
         known = self._frames.get(raw)
         if known is None:
-            known = self._frames[raw] = self._named(*raw)
+            frame, is_project = self._named(*raw)
+            known = _Named(frame, is_project, _is_loop(frame), _package(frame) in _DISTRIBUTORS)
+            self._frames[raw] = known
         return known
 
     def _named(self, function: str, file: str, line: int) -> tuple[Frame, bool]:
@@ -228,21 +234,50 @@ class AllocationNames:
         return min(found, key=lambda f: f.last - f.first).qualified_name if found else name
 
 
-def _shared(frames: Sequence[RawFrame], begun_in: Sequence[tuple[str, str]]) -> int:
-    """Return how many frames, outermost first, are those in which tracking began."""
-    for number, (frame, ours) in enumerate(zip(frames, begun_in, strict=False)):
-        if frame[:2] != ours:
-            return number
-    return min(len(frames), len(begun_in))
+class Stem:
+    """The frames in which tracking began: what a stack shares with them is not the test's.
+
+    Args:
+        begun_in: function and file of each, outermost first.
+
+    """
+
+    def __init__(self, begun_in: Sequence[tuple[str, str]]) -> None:
+        self._begun_in = begun_in
+        self._known: list[RawFrame] = []
+        self.depth = len(begun_in)
+
+    def above(self, frames: Sequence[RawFrame]) -> Sequence[RawFrame]:
+        """Return the frames above those in which tracking began; all of them innermost first."""
+        known = self._known
+        same = len(known)
+        if same and frames[-same:] == known:  # as in nearly every stack, and quickly seen
+            frames = frames[:-same]
+        else:
+            same = 0
+        shared = 0
+        for frame, ours in zip(reversed(frames), self._begun_in[same:], strict=False):
+            if frame[:2] != ours:
+                break
+            shared += 1
+        above = frames[: len(frames) - shared]
+        if not known and shared:  # not the innermost one: it goes on, so that its line differs
+            self._known = list(frames[len(above) + 1 :])
+        return above
+
+
+class _Named(NamedTuple):
+    """A frame, and what its code is."""
+
+    frame: Frame
+    is_project: bool
+    is_loop: bool
+    is_distributor: bool
 
 
 def _is_loop(frame: Frame) -> bool:
     in_loop = frame.place in _LOOPS or _package(frame) in _LOOPS
     return in_loop and frame.function != "(module)"  # being imported is not running
-
-
-def _is_distributor(stack: Stack) -> bool:
-    return any(_package(frame) in _DISTRIBUTORS for frame in stack)
 
 
 def _package(frame: Frame) -> str:

@@ -1,7 +1,7 @@
 """Memory: what an execution allocates, by memray, with Python's own allocators.
 
 Every allocation is recorded and the runner's part is left out by its stacks, not by subtracting an empty run:
-an empty test has allocated nothing at all.
+an empty test has allocated nothing at all. What threads allocate that ran before the test is left out, too.
 """
 
 from __future__ import annotations
@@ -14,33 +14,23 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from traceback import walk_stack
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
-from pytest_goref.profilers.allocations import AllocationNames, Allocations, Numbers, RawStack
+from pytest_goref.profilers.allocations import AllocationNames, Stem
 from pytest_goref.profilers.heap import QuietHeap
+from pytest_goref.profilers.recorded import Allocators, Reading
 from pytest_goref.profilers.tracking import enter, leave
 from pytest_goref.profilers.watcher import watcher
 from pytest_goref.tracker import core, entry, get_tracker, ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from memray import Tracker
 
-    from memray import AllocationRecord, FileReader, Tracker
-
+    from pytest_goref.profilers.allocations import Allocations
     from pytest_goref.profilers.places import Places
-
-    _Key = tuple[int, int]
-
-_WHOLE: Final = 1_000_000
-"""Frames of a stack: given a number, memray leaves none out; else it drops as many as stood at the start."""
-
-_INTERPRETER_BYTES: Final = 16 * 2**10
-"""What the interpreter maps for its own stack: how often depends on how deep the runner stands in it."""
 
 _TRACKER_FILES: Final = tuple(str(module.__file__) for module in (core, entry, ledger))
 
@@ -105,7 +95,7 @@ class MemoryProfiler:
             if heap is not None:
                 heap.give_back()
             raise _unavailable(f"memray does not start ({error})") from error
-        return RunningMemory(tracker, capture, heap, self._names, begun_in[::-1])
+        return RunningMemory(tracker, capture, heap, self._names, Stem(begun_in[::-1]))
 
     def _new_capture(self) -> Path:
         """Return a file that is not there yet."""
@@ -136,13 +126,13 @@ class RunningMemory:
         capture: Path,
         heap: QuietHeap,
         names: AllocationNames,
-        begun_in: list[tuple[str, str]],
+        stem: Stem,
     ) -> None:
         self._tracker = tracker
         self._capture = capture
         self._heap = heap
         self._names = names
-        self._begun_in = begun_in
+        self._stem = stem
 
     def cancel(self) -> None:
         """Stop, and forget what was seen."""
@@ -182,12 +172,14 @@ class RunningMemory:
         try:
             with memray.FileReader(self._capture) as reader:
                 metadata = reader.metadata
-                main_thread = metadata.main_thread_id
-
-                def is_test(raw: RawStack) -> bool:
-                    return bool(self._names.gather([raw], self._begun_in, main_thread).stacks)
-
-                stacks, peak_bytes = read_stacks(reader, is_test)
+                reading = Reading(
+                    self._names,
+                    self._stem,
+                    metadata.main_thread_id,
+                    _allocators(),
+                    (_leave_mark.__name__, __file__),
+                )
+                allocations = reading.read(reader.get_allocation_records())
         except OSError as error:
             raise _unavailable(f"the file that memray wrote cannot be read ({error})") from error
         if metadata.end_time < metadata.start_time:
@@ -196,9 +188,11 @@ class RunningMemory:
             raise _unavailable(
                 f"the allocator is {metadata.python_allocator}, not Python's own (PYTHONMALLOC or -X dev)"
             )
-        if replaced or not any(_holds_mark(raw) for raw in stacks if raw.thread == main_thread):
+        if replaced or not reading.marked:
             raise _unavailable("the test itself sets a profiler, so that stacks were missed")
-        return replace(self._names.gather(stacks, self._begun_in, main_thread), peak_bytes=peak_bytes)
+        if reading.threads.is_mixed:
+            raise _unavailable("a thread that ran before began others while the test did")
+        return allocations
 
 
 def _leave_mark() -> None:
@@ -206,84 +200,9 @@ def _leave_mark() -> None:
     bytearray(1)
 
 
-def _holds_mark(raw: RawStack) -> bool:
-    function, file, _ = raw.frames[0] if raw.frames else ("", "", 0)
-    return function == _leave_mark.__name__ and file == __file__
-
-
-def read_stacks(reader: FileReader, is_test: Callable[[RawStack], bool]) -> tuple[list[RawStack], int]:
-    """Return what each stack of each thread has allocated, and the most that the test had at one moment.
-
-    memray itself sums up what was allocated at the peak and at the end, but not what was freed in between.
-    Its peak is that of the process: in a test that keeps little, of the runner.
-    """
+def _allocators() -> Allocators:
     from memray import AllocatorType  # noqa: PLC0415 - the tracker has loaded it
 
-    mapping = int(AllocatorType.MMAP)
     freeing = {int(AllocatorType.FREE), int(AllocatorType.PYMALLOC_FREE), int(AllocatorType.MUNMAP)}
-    sums = _Sums(reader.get_allocation_records(), freeing, mapping, is_test)
-    peak_bytes = _summed(reader.get_high_watermark_allocation_records(merge_threads=False), mapping)
-    left_bytes = _summed(reader.get_leaked_allocation_records(merge_threads=False), mapping)
-    stacks = [
-        replace(
-            stack,
-            numbers=Numbers(
-                peak_bytes.get(key, 0), sums.total_bytes[key], left_bytes.get(key, 0), sums.count[key]
-            ),
-        )
-        for key, stack in sums.stacks.items()
-    ]
-    return stacks, sums.most_bytes
-
-
-class _Sums:
-    """All allocations, one after the other, by stack and thread.
-
-    Attributes:
-        stacks: each stack, without numbers.
-        count: how often each has allocated.
-        total_bytes: how much.
-        most_bytes: the most that those of the test had at one moment.
-
-    """
-
-    def __init__(
-        self,
-        records: Iterable[AllocationRecord],
-        freeing: Container[int],
-        mapping: int,
-        is_test: Callable[[RawStack], bool],
-    ) -> None:
-        self.stacks: dict[_Key, RawStack] = {}
-        self.count: defaultdict[_Key, int] = defaultdict(int)
-        self.total_bytes: defaultdict[_Key, int] = defaultdict(int)
-        self.most_bytes = now_bytes = 0
-        of_test: dict[_Key, bool] = {}
-        live: dict[int, int] = {}
-        for record in records:  # may be millions
-            allocator = record.allocator
-            if allocator in freeing:
-                now_bytes -= live.pop(record.address, 0)
-                continue
-            size = record.size
-            if allocator == mapping and size == _INTERPRETER_BYTES:
-                continue
-            key = record.tid, record.stack_id
-            if key not in of_test:
-                stack = RawStack(record.stack_trace(max_stacks=_WHOLE), record.tid, Numbers())
-                self.stacks[key], of_test[key] = stack, is_test(stack)
-            self.count[key] += 1
-            self.total_bytes[key] += size
-            if of_test[key]:
-                now_bytes += size - live.get(record.address, 0)
-                live[record.address] = size
-                self.most_bytes = max(self.most_bytes, now_bytes)
-
-
-def _summed(records: Iterable[AllocationRecord], mapping: int) -> dict[_Key, int]:
-    """Return the bytes of each stack of each thread."""
-    sums: defaultdict[_Key, int] = defaultdict(int)
-    for record in records:
-        if record.allocator != mapping or record.size != record.n_allocations * _INTERPRETER_BYTES:
-            sums[record.tid, record.stack_id] += record.size
-    return dict(sums)
+    clearing = {int(AllocatorType.CALLOC), int(AllocatorType.PYMALLOC_CALLOC)}
+    return Allocators(freeing, int(AllocatorType.MMAP), clearing)

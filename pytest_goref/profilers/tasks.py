@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pytest_goref.profilers.places import Places
 
@@ -46,7 +46,7 @@ class TasksWindow:
 
     def __init__(self, code: types.CodeType | None, places: Places) -> None:
         self._places = places
-        self._before: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self._before: Iterable[asyncio.Task[Any]] = ()
         self._left: list[_LeftTask] = []
         self._seen = False
         self._stop = _listen(code, self._began, self._returned) if code is not None else _nothing

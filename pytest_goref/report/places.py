@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref.compare.where import CALLED_BY
 from pytest_goref.model import Group
 from pytest_goref.quantity import format_quantity
 from pytest_goref.report.text import printable
+from pytest_goref.verdict import CALLED_BY
 
 if TYPE_CHECKING:
     from pytest_goref.quantity import Unit

@@ -9,26 +9,22 @@ import pytest
 import pytest_goref as goref
 from pytest_goref.metrics import ALLOCATION_COUNT
 from pytest_goref.profilers import memory
-from pytest_goref.profilers.allocations import AllocationNames, Numbers, RawStack
+from pytest_goref.profilers.allocations import AllocationNames, Stem
 from pytest_goref.profilers.places import Places
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-MAIN = 7
 
 
 def test_stacks_that_end_in_the_tracker_are_left_out(tmp_path: Path) -> None:
     test = ("test_orders", str(tmp_path / "test_orders.py"), 3)
     tracker = ("ref", "/lib/tracker.py", 9)
     traced = ("query", str(tmp_path / "orders.py"), 5)
-    stacks = [
-        RawStack([test], MAIN, Numbers(allocations=1)),
-        RawStack([tracker, test], MAIN, Numbers(allocations=10)),
-        RawStack([traced, tracker, test], MAIN, Numbers(allocations=100)),
-    ]
     names = AllocationNames(Places(tmp_path), tracker_files=[tracker[1]])
-    assert names.gather(stacks, [], MAIN).counted()[ALLOCATION_COUNT] == {"": 101}
+    stem = Stem([])
+    assert names.part([test], stem) is not None
+    assert names.part([tracker, test], stem) is None
+    assert names.part([traced, tracker, test], stem) is not None
 
 
 def test_refs_allocate_the_same_however_long_they_take(

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -23,7 +23,7 @@ from pytest_goref.metrics import (
 )
 from pytest_goref.profile import MEMORY_VALUES, Frame, ProfileKind
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
-from pytest_goref.profilers.allocations import AllocationNames, Allocations, Numbers, RawStack
+from pytest_goref.profilers.allocations import AllocationNames, Allocations, Numbers, Stem
 from pytest_goref.profilers.heap import QuietHeap
 from pytest_goref.profilers.memory import MemoryProfiler
 from pytest_goref.profilers.places import Places
@@ -274,12 +274,31 @@ _BEGUN_IN = (("<module>", f"{_ROOT}/run.py"), ("main", pytest.__file__))
 _OUTER = (("main", pytest.__file__, 5), ("<module>", f"{_ROOT}/run.py", 1))
 
 
-def gathered(*stacks: RawStack) -> Allocations:
-    return AllocationNames(Places(Path(_ROOT)), ["/own.py"]).gather(stacks, _BEGUN_IN, 1)
+class Stack(NamedTuple):
+    """What was allocated from one stack of one thread; 1 is the thread of the test."""
+
+    frames: tuple[tuple[str, str, int], ...]
+    thread: int
+    numbers: Numbers
 
 
-def raw(*frames: tuple[str, str, int], thread: int = 1, count: int = 1) -> RawStack:
-    return RawStack(list(frames), thread, Numbers(10 * count, 20 * count, 5 * count, count))
+def gathered(*stacks: Stack) -> Allocations:
+    names, stem, seen = AllocationNames(Places(Path(_ROOT)), ["/own.py"]), Stem(_BEGUN_IN), Allocations()
+    for stack in stacks:
+        part = names.part(stack.frames, stem if stack.thread == 1 else None)
+        if part is not None:
+            seen.add(part, stack.numbers)
+    return seen
+
+
+def raw(*frames: tuple[str, str, int], thread: int = 1, count: int = 1) -> Stack:
+    return Stack(frames, thread, Numbers(10 * count, 20 * count, 5 * count, count))
+
+
+def place_and_function(names: AllocationNames, frame: tuple[str, str, int]) -> tuple[str, str]:
+    part = names.part([frame], Stem(()))
+    assert part is not None
+    return part.stack[0].place, part.stack[0].function
 
 
 @pytest.mark.parametrize(
@@ -332,7 +351,6 @@ def test_stacks_that_are_equal_once_cut_are_one() -> None:
 def test_what_other_threads_allocate(frames: tuple[tuple[str, str, int], ...], sites: list[str]) -> None:
     seen = gathered(raw(*frames, thread=2))
     assert list(seen.counted()[SITE_COUNT]) == sites
-    assert seen.concurrent is bool(sites)
 
 
 def test_the_thread_that_talks_to_the_controller_is_left_out(tmp_path: Path) -> None:
@@ -340,11 +358,10 @@ def test_the_thread_that_talks_to_the_controller_is_left_out(tmp_path: Path) -> 
     module = tmp_path / "execnet" / "gateway.py"
     sys.path.insert(0, str(tmp_path))
     try:
-        names = AllocationNames(places)
-        seen = names.gather([raw(("read", str(module), 1), thread=2)], (), 1)
+        part = AllocationNames(places).part([("read", str(module), 1)], None)
     finally:
         sys.path.remove(str(tmp_path))
-    assert not seen.stacks
+    assert part is None
 
 
 def test_importing_an_event_loop_is_not_running_one() -> None:
@@ -363,8 +380,8 @@ def test_functions_of_one_name_are_told_apart_by_their_lines(tmp_path: Path) -> 
     names = AllocationNames(Places(tmp_path))
     lines = {5: "A.run", 4: "A.run.<locals>.run", 8: "B.run", 99: "run"}
     for line, qualified in lines.items():
-        (stack,) = names.gather([raw(("run", str(file), line))], (), 1).stacks
-        assert (stack[0].place, stack[0].function) == (f"app.py:{qualified}", qualified)
+        seen = place_and_function(names, ("run", str(file), line))
+        assert seen == (f"app.py:{qualified}", qualified)
 
 
 @pytest.mark.parametrize("source", [None, b"def f(:\n", b"\x00"])
@@ -372,8 +389,8 @@ def test_code_without_readable_source_keeps_the_bare_name(tmp_path: Path, source
     file = tmp_path / "app.py"
     if source is not None:
         file.write_bytes(source)
-    (stack,) = AllocationNames(Places(tmp_path)).gather([raw(("f", str(file), 1))], (), 1).stacks
-    assert stack[0].place == "app.py:f"
+    place, _ = place_and_function(AllocationNames(Places(tmp_path)), ("f", str(file), 1))
+    assert place == "app.py:f"
 
 
 def test_the_code_of_a_module_is_called_so() -> None:
