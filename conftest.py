@@ -23,7 +23,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProces
     return subprocess.run(  # noqa: S603 - our own example
         [sys.executable, EXAMPLES / "tour.py"],
         cwd=tmp_path_factory.mktemp("tour"),
-        env=environment | {"COLUMNS": "80", "PYTEST_ADDOPTS": "-pno:benchmark -pno:randomly"},
+        env=environment | {"COLUMNS": "80"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -104,6 +104,7 @@ def environment() -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return own | {
         "COLUMNS": str(shutil.get_terminal_size().columns),
+        "PYTEST_ADDOPTS": "-p no:randomly",  # where it is installed, tests would change their order
         "PYTHONIOENCODING": "utf-8",
         "PYTHONWARNINGS": "ignore",  # of other plugins that happen to be installed
     }

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from plugin_project import WITHOUT_NEIGHBOURS
 
 from pytest_goref.metrics import REFS
 from pytest_goref.model import Group, TestKey
@@ -72,7 +73,7 @@ def test_never():
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     ini = "[pytest]\naddopts = -ra -x --junitxml=report.xml --strict-config\nlog_file = log.txt\n"
     pytester.makeini(ini + "cache_dir = cached\n")
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_NEIGHBOURS)
     return pytester
 
 
