@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import hypothesis.stateful  # noqa: F401 - or each inner run would import it again
 import pytest
+from hypothesis import settings
 from plugin_project import COUNTS, Project, closing_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytest_plugins = ("plugin_project",)
 
-_INI: Final = "[pytest]\naddopts = -p no:asyncio -p no:anyio -p no:pytest_cov -p no:cacheprovider -W error\n"
+_INI: Final = """
+[pytest]
+addopts = -p no:asyncio -p no:anyio -p no:pytest_cov -p no:cacheprovider -W error --hypothesis-profile=default
+"""
 _HEAD: Final = """
 import pathlib
 import pytest
@@ -67,11 +74,17 @@ _CONSTANT: Final = ["test_once_for_each", "test_exact", "TestMethod::test_exact"
 """The tests with a key that is used equally often whatever is drawn, or that draw the same always."""
 
 
+@pytest.fixture(autouse=True)
+def _profile() -> Iterator[None]:
+    """Undo what inner runs do: the profile ``default`` draws other examples each time, in a CI service too."""
+    before = settings.get_current_profile_name()
+    yield
+    settings.load_profile(before)
+
+
 @pytest.fixture
-def drawn(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with Hypothesis tests of several kinds, on a machine that is none of a CI service."""
-    for name in ("CI", "GITHUB_ACTIONS", "TF_BUILD"):  # there Hypothesis draws the same examples always
-        monkeypatch.delenv(name, raising=False)
+def drawn(project: Project) -> Project:
+    """A project with Hypothesis tests of several kinds."""
     project.write({"pytest.ini": _INI, "test_it.py": _DRAWN})
     return project
 
