@@ -166,7 +166,8 @@ def project(pytester: pytest.Pytester, clean_environment: None) -> Project:
     return Project(pytester)
 
 
-@pytest.fixture(params=[(), ("-n0",), ("-n2",)], ids=["plain", "n0", "n2"])
+# What fresh processes time after the workers is a matter of other tests.
+@pytest.fixture(params=[(), ("-n0",), ("-n2", "--goref-visits=0")], ids=["plain", "n0", "n2"])
 def distributed(
     pytester: pytest.Pytester, clean_environment: None, request: pytest.FixtureRequest
 ) -> Project:

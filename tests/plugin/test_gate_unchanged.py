@@ -123,7 +123,7 @@ def test_unchanged_code_passes_beside_a_busy_neighbour(project: Project, busy: N
 
 def test_counts_that_vary_never_fail(project: Project) -> None:
     project.write({"shop.py": _SHOP, "test_shop.py": _VARYING})
-    for number in range(20):
+    for number in range(8):
         name = f"main{number}"
         assert project.run(COUNTS, f"--goref-save={name}").ret == 0
         result = project.run(COUNTS, f"--goref-compare={name}")
@@ -143,7 +143,7 @@ def test_saving_again_keeps_the_counts_where_durations_move(project: Project) ->
     project.write({"shop.py": _SHOP, "test_shop.py": _TESTS})
     measured = []
     for _ in range(2):
-        assert project.run_untraced("--goref-save=main", "--goref-rounds=5").ret == 0
+        assert project.run_untraced("--goref-save=main", "--goref-rounds=5", "--goref-visits=3").ret == 0
         (file,) = project.baseline().values()
         tests = json.loads(file)["tests"]
         assert all(test.pop("visits") for test in tests.values())

@@ -76,7 +76,7 @@ _CONSTANT: Final = ["test_once_for_each", "test_exact", "TestMethod::test_exact"
 
 @pytest.fixture(autouse=True)
 def _profile() -> Iterator[None]:
-    """Undo what inner runs do: the profile ``default`` draws other examples each time, in a CI service too."""
+    """Undo what inner runs do: with the profile ``default`` examples differ, in a CI service too."""
     before = settings.get_current_profile_name()
     yield
     settings.load_profile(before)
