@@ -347,7 +347,7 @@ def test_a_test_may_use_a_profiler_itself(project: Project, tool: str) -> None:
     result.assert_outcomes(passed=1)
     assert refs(project) == {"test_it": {"k": (1,)}}
     assert timed(project)
-    told = [line for line in result.outlines if "calls w" in line]
+    told = [line for line in result.outlines if line.startswith(("calls are ", "calls were "))]
     assert len(told) <= 1
     assert bool(told) is not bool(counted(project, "test_it", "calls"))
 
@@ -359,7 +359,8 @@ def test_a_session_under_a_profiler_counts_refs(marked: Project) -> None:
 
     assert ended.returncode == 0, ended.stdout
     assert "2 passed" in ended.stdout
-    assert ended.stdout.count("another profiler is active") == 1
+    (told,) = (line for line in ended.stdout.splitlines() if line.startswith("durations are not measured"))
+    assert "rofile) is active" in told
     assert refs(marked)["test_one"] == {"db.query": (1,)}
     assert not timed(marked)
 
