@@ -406,7 +406,9 @@ def database():
     connection = sqlite3.connect(":memory:")
     connection.execute("create table users (name text primary key)")
     yield connection
-    assert connection.execute("select count(*) from users").fetchone() == (1,)
+    number = connection.execute("select count(*) from users").fetchone()
+    connection.close()
+    assert number == (1,)
 
 def test_it(database):
     pytest_goref.ref("db.insert").deref()
