@@ -79,9 +79,8 @@ def visits_needed(
         is_untimed: whether rounds were wanted that could not be taken where the test was executed.
 
     """
-    if (
-        record.visit is None and not is_untimed
-    ) or record.mode is Mode.COLD:  # the latter is not to be executed again
+    is_wanted = record.visit is not None or is_untimed
+    if not is_wanted or record.mode is Mode.COLD:  # the latter is not to be executed again
         return 0
     known: tuple[Visit, ...] = ()
     if entry is not None and not _moved(record, entry):

@@ -103,13 +103,5 @@ class Parcels:
         return text
 
     def open(self, text: str) -> Parcel:
-        """Return the parcel that ``text`` was made of, wherever that was.
-
-        Raises:
-            GorefError: a value is not what it has to be.
-            ValueError: ``text`` is no JSON.
-            KeyError: a member is missing.
-            TypeError: a member is of another type.
-
-        """
+        """Return the parcel that ``text`` was made of, wherever that was; raises what ``from_text`` does."""
         return self._sent.get(text) or Parcel.from_text(text)

@@ -330,9 +330,7 @@ class _Protocol:
             if report.passed:
                 with self._measurement.entered(region):
                     call, report = self._phase("call", partial(hook.pytest_runtest_call, item=item))
-            if (
-                os.getpid() != process
-            ):  # a forked child that came back: the rest of the session is its parent's
+            if os.getpid() != process:  # forked by the test, and returned: the session is its parent's
                 os._exit(0 if report.passed else 1)
             # Fixtures may want the report of the call; nobody but collectors of reports wants this one.
             torn = self._call("teardown", self._teardown_hook(self._between))
