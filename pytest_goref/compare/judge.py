@@ -21,7 +21,7 @@ from pytest_goref.compare.durations import (
     screened,
 )
 from pytest_goref.compare.findings import Whole, verdict_of
-from pytest_goref.compare.limits import judge_alone, over_limits, unaccepted_leaks
+from pytest_goref.compare.limits import over_limits, unaccepted_leaks
 from pytest_goref.compare.obstacles import obstacles
 from pytest_goref.compare.sameness import sameness
 from pytest_goref.compare.slowdown import FEWEST_VISITS
@@ -56,21 +56,16 @@ def judge(
     expected: BaselineEntry | None,
     rules: Rules,
     limits: Sequence[Limit] = (),
-    *,
-    compare: bool = True,
 ) -> Verdict:
-    """Return the verdict on ``record``.
+    """Return the verdict on ``record``, of which a comparison was asked for; else see ``judge_alone``.
 
     Args:
         record: what was measured.
         expected: what is accepted for the test; None when nothing is.
         rules: tolerance and severity of each metric.
         limits: absolute limits of the test; they need nothing accepted.
-        compare: whether a comparison was asked for; without one, only limits and leaks are judged.
 
     """
-    if not compare:
-        return judge_alone(record, rules, limits)
     whole = _whole_obstacle(record, expected)
     findings = list(over_limits(record, limits))
     if whole is None and expected is not None:

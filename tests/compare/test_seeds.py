@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_goref.compare.judge import judge
+from pytest_goref.compare.limits import judge_alone
 from pytest_goref.compare.rules import Rules, parse_limits
 from pytest_goref.compare.seeds import is_suspect, without_seed_effects
 from pytest_goref.metrics import ALLOCATION_COUNT, CALLS, LEAKED_REFS, OTHER, REFS
@@ -125,7 +126,7 @@ def test_a_visit_that_did_not_measure_the_metric_tells_nothing_about_it() -> Non
     [
         (checked(12, 14, (14, 14)), True),
         (judge(measured({REFS: {"q": (1,)}}), None, DEFAULT), False),
-        (judge(measured({REFS: {"q": (4,)}}), None, DEFAULT, parse_limits({"q": 3}), compare=False), False),
+        (judge_alone(measured({REFS: {"q": (4,)}}), DEFAULT, parse_limits({"q": 3})), False),
         (
             judge(
                 measured({LEAKED_REFS: {"q": (1,)}}),

@@ -38,3 +38,8 @@ def visit(number: int, time_ns: int, *, speed: float = 1.0, **timers_ns: int) ->
 def visits(count: int, time_ns: int, first: int = 0, **timers_ns: int) -> tuple[Visit, ...]:
     """Return so many visits, of the processes from number ``first`` on."""
     return tuple(visit(first + number, time_ns, **timers_ns) for number in range(count))
+
+
+MS = 1_000_000
+STORED = visits(6, 5 * MS)
+SLOWER, FASTER = visits(6, 9 * MS, first=50), visits(6, 3 * MS, first=50)
