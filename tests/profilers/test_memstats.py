@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from pages import fresh_pages
 
 from pytest_goref.errors import GorefError
 from pytest_goref.metrics import GC_COLLECTIONS, GC_PAUSE, RSS_GROWTH, RSS_PEAK
@@ -47,9 +48,9 @@ def test_before_is_known_at_once_and_the_rest_when_the_block_has_ended() -> None
         assert watch.before.live_blocks > 0
         with pytest.raises(GorefError, match=r"the block of memstats\('load'\) has not ended.*call stop\(\)"):
             _ = watch.after
-        kept = [object() for _ in range(1000)]
+        kept = [object() for _ in range(100_000)]
     assert watch.difference == watch.after - watch.before
-    assert watch.difference.live_blocks >= len(kept)
+    assert watch.difference.live_blocks > len(kept) // 2  # a collection may have freed others
 
 
 def test_stopping_ends_the_block_once() -> None:
@@ -114,8 +115,8 @@ def test_without_asyncio_there_are_no_tasks(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux resets the peak of a process")
 def test_the_peak_of_the_block_and_of_the_blocks_in_it() -> None:
     with MemoryWatch() as outer:
-        block = bytearray(64 * MIB)
-        del block
+        with fresh_pages(64 * MIB):
+            pass
         with MemoryWatch() as inner:
             pass
     assert outer.difference.peak_rss_bytes is not None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import fresh_pages
 
 from pytest_goref.metrics import GC_COLLECTIONS, GC_PAUSE, MINOR_FAULTS, RSS_GROWTH, RSS_PEAK
 from pytest_goref.model import Group
@@ -110,8 +111,8 @@ def test_whatever_else_the_system_tells(
 @ON_LINUX
 def test_the_true_peak_of_this_process() -> None:
     window = RESIDENT_MEMORY.window()
-    block = bytearray(64 * MIB)  # more than the allocator ever keeps
-    del block
+    with fresh_pages(64 * MIB):
+        pass
     before, after = window.before, window.end()
     assert before.rss_bytes is not None
     assert after.rss_bytes is not None
@@ -122,8 +123,8 @@ def test_the_true_peak_of_this_process() -> None:
 
 @ON_LINUX
 def test_a_later_window_does_not_see_an_earlier_peak() -> None:
-    block = bytearray(64 * MIB)
-    del block
+    with fresh_pages(64 * MIB):
+        pass
     peak_bytes = RESIDENT_MEMORY.window().end().peak_rss_bytes
     rss_bytes = RESIDENT_MEMORY.read().rss_bytes
     assert peak_bytes is not None
@@ -256,8 +257,7 @@ def test_all_of_them_explain_and_none_is_judged() -> None:
 
 def test_touching_pages_first_is_counted() -> None:
     running = RuntimeProfiler().start()
-    block = bytearray(64 * MIB)
-    counted = running.stop().counted
-    del block
+    with fresh_pages(64 * MIB):
+        counted = running.stop().counted
     if MINOR_FAULTS in counted:  # Windows does not count them
         assert counted[MINOR_FAULTS][""] > 0
