@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_goref.quantity import Unit
@@ -39,7 +39,7 @@ class Exactness(enum.Enum):
     """By whatever else the machine does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
     """What is measured; less is better for all of them.
 
@@ -64,10 +64,6 @@ class Metric:
     judged: bool = True
     accepted: bool = True
 
-    def __hash__(self) -> int:
-        """Return the hash of the name, which tells metrics apart: they are looked up all the time."""
-        return hash(self.name)
-
 
 Samples = tuple[int, ...]
 """Values of one (metric, subject) in the order taken; never empty. A value that never varied is kept once."""
@@ -78,14 +74,19 @@ Measurements = Mapping[Metric, Mapping[str, Samples]]
 a metric that is absent was not measured."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TestKey:
-    """The identity of a test: a POSIX path from rootdir and the rest of its node id."""
-
-    __test__ = False  # pytest would otherwise try to collect it by its name
-
+class _PathAndName(NamedTuple):
     path: str
     name: str
+
+
+class TestKey(_PathAndName):
+    """The identity of a test: a POSIX path from rootdir and the rest of its node id.
+
+    A tuple, as keys are hashed and compared all the time.
+    """
+
+    __slots__ = ()
+    __test__ = False  # pytest would otherwise try to collect it by its name
 
     @property
     def nodeid(self) -> str:

@@ -124,7 +124,7 @@ class Verdict:
     @property
     def failures(self) -> tuple[Finding, ...]:
         """The findings that fail the test."""
-        return tuple(f for f in self.findings if is_failure(f))
+        return tuple(f for f in self.findings if is_failure(f)) if self.findings else ()
 
 
 def is_failure(finding: Finding) -> bool:

@@ -44,6 +44,8 @@ def verdict_of(key: TestKey, findings: Sequence[Finding], whole: Whole | None = 
         whole: why nothing of it could be compared, None when something was, or nothing was to be.
 
     """
+    if not findings and whole is None:
+        return Verdict(key, Outcome.SAME, ())
     told = _worth_telling(findings)
     outcome = _outcome_of(told, whole)
     return Verdict(key, outcome, told, _reason_of(told, outcome, whole))

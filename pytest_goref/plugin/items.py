@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_goref.errors import InvalidValueError
+from pytest_goref.plugin.interrupts import none_dropped
 from pytest_goref.plugin.keys import is_unstable, key_of, spelling_of
 from pytest_goref.plugin.measurement import ItemMeasurement, Plan
 from pytest_goref.plugin.neighbours import Neighbours
@@ -71,6 +72,7 @@ class ItemHooks:
         self._failing: tuple[pytest.TestReport, str] | None = None
         self._process = os.getpid()
         self._neighbours: Neighbours | None = None
+        self._width: int | None = None
 
     def region(self) -> Region | None:
         """Return the region in which a test is executing now."""
@@ -79,6 +81,10 @@ class ItemHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Execute a measured item, unless another plugin has to."""
+        with none_dropped():
+            return self._execute(item, nextitem)
+
+    def _execute(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         self._current, self._item = self._begin(item), item
         if self._current is None or not self._current.plan.driven:
             return None
@@ -135,9 +141,18 @@ class ItemHooks:
             code=code,
             drawn=bool(getattr(getattr(item, "function", None), "is_hypothesis_test", False)),
             spelling=spelling_of(key, self._settings.rootdir, item.config.invocation_params.dir),
-            width=_failure_width(item.config),
+            width=self._failure_width(item.config),
         )
         return self._measuring(plan)
+
+    def _failure_width(self, config: pytest.Config) -> int:
+        """Return how wide the text of a failure may be: as the terminal, if it is one; a log has room."""
+        if self._width is None:
+            self._width = _WIDEST
+            if config.pluginmanager.has_plugin("terminalreporter"):
+                writer = config.get_terminal_writer()
+                self._width = min(_WIDEST, writer.fullwidth) if writer.hasmarkup else _WIDEST
+        return self._width
 
     def _measuring(self, plan: Plan) -> ItemMeasurement:
         return ItemMeasurement(plan, self._tools, self._judging, self._parcels)
@@ -221,14 +236,6 @@ class ItemHooks:
         """Notice ``breakpoint()`` and the like: nobody wants to meet it again in every execution."""
         if self._current is not None:
             self._current.debugged = True
-
-
-def _failure_width(config: pytest.Config) -> int:
-    """Return how wide the text of a failure may be: as the terminal, if it is one; a log has room."""
-    if config.pluginmanager.getplugin("terminalreporter") is None:
-        return _WIDEST
-    writer = config.get_terminal_writer()
-    return min(_WIDEST, writer.fullwidth) if writer.hasmarkup else _WIDEST
 
 
 def _is_python(item: pytest.Item) -> bool:

@@ -40,12 +40,12 @@ def is_unstable(key: TestKey) -> bool:
 
 def spelling_of(key: TestKey, rootdir: Path, directory: Path) -> str:
     """Return the node id of ``key`` as it is typed in ``directory``: node ids start at rootdir."""
-    return TestKey(_spelling_of_path(key.path, rootdir, directory), key.name).nodeid
+    return TestKey(_spelling_of_path(key.path, str(rootdir), str(directory)), key.name).nodeid
 
 
 @functools.lru_cache(maxsize=16)  # tests of one file follow each other
-def _spelling_of_path(path: str, rootdir: Path, directory: Path) -> str:
+def _spelling_of_path(path: str, rootdir: str, directory: str) -> str:
     try:
-        return os.path.relpath(rootdir / path, directory).replace(os.sep, "/")
+        return os.path.relpath(f"{rootdir}/{path}", directory).replace(os.sep, "/")
     except ValueError:  # on another drive
         return path

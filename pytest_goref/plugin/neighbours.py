@@ -30,6 +30,9 @@ _OPTIONS: Final = {
 """Options with which a person looks at a test that is executed."""
 _FLAKY: Final = "_flaky_max_runs"
 """What the decorator of flaky leaves on functions and classes."""
+_RERUN_OPTIONS: Final = ("reruns", "force_flaky")
+"""An option each of pytest-rerunfailures and of flaky."""
+_ABSENT: Final = object()
 _BENCHMARK_FIXTURES: Final = frozenset({"benchmark", "benchmark_weave", "codspeed_benchmark"})
 _BENCHMARK_MARKERS: Final = frozenset({"benchmark", "codspeed_benchmark"})
 _NOT_UNDER_OTHERS: Final = (
@@ -48,6 +51,7 @@ class Neighbours:
     Attributes:
         looking: the option with which a person looks on, "" for none.
         rerunning: the option that lets every failed test be executed again, "" for none.
+        reruns: whether something executes tests again that are marked for it.
         codspeed: whether pytest-codspeed is on.
         coverage: whether pytest-cov is there.
         distributed: whether this is a worker of xdist.
@@ -56,6 +60,7 @@ class Neighbours:
 
     looking: str
     rerunning: str
+    reruns: bool
     codspeed: bool
     coverage: bool
     distributed: bool
@@ -67,6 +72,7 @@ class Neighbours:
         return cls(
             next((flag for name, flag in _OPTIONS.items() if option(name, False)), ""),
             _rerunning(config),
+            any(option(name, _ABSENT) is not _ABSENT for name in _RERUN_OPTIONS),
             bool(option("codspeed", False)) or "CODSPEED_ENV" in os.environ,
             config.pluginmanager.has_plugin("_cov"),
             hasattr(config, "workerinput"),
@@ -79,14 +85,15 @@ class Neighbours:
         attached = debugger()
         if attached:
             return f"{attached} is attached"
-        markers = _markers(item)
-        if self._repeats(markers):
-            return "pytest-codspeed decides how often it runs"
-        if self.coverage and ("no_cover" in markers or "no_cover" in getattr(item, "fixturenames", ())):
-            return "no_cover: pytest-cov stops and starts around it"  # so nothing else can
-        of_code = getattr(item, "function", None), getattr(item, "cls", None)
-        if "flaky" in markers or any(hasattr(code, _FLAKY) for code in of_code):
-            return "marked flaky"
+        if self.codspeed or self.coverage or self.reruns:
+            markers = _markers(item)
+            if self._repeats(markers):
+                return "pytest-codspeed decides how often it runs"
+            if self.coverage and ("no_cover" in markers or "no_cover" in getattr(item, "fixturenames", ())):
+                return "no_cover: pytest-cov stops and starts around it"  # so nothing else can
+            of_code = getattr(item, "function", None), getattr(item, "cls", None)
+            if self.reruns and ("flaky" in markers or any(hasattr(code, _FLAKY) for code in of_code)):
+                return "marked flaky"
         return self.rerunning
 
     def skipped_passes(self, item: pytest.Item, *, debugged: bool) -> dict[str, str]:

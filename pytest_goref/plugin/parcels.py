@@ -1,16 +1,19 @@
 """Parcels: what a test report brings, as text that survives any transport.
 
-Whoever reads a report in the process that wrote it is given what was written; it is not parsed again.
+Whoever reads a report in the process that wrote it is given what was measured, and nothing is written out.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_goref.model import Record, TestKey
+from pytest_goref.plugin.keys import key_of_nodeid
 from pytest_goref.report.plain import verdict_from_plain, verdict_to_plain
 from pytest_goref.store.codec import record_from_plain, record_to_plain
 from pytest_goref.store.profile_codec import profile_from_plain
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_goref.verdict import Verdict
 
 _MOST_KEPT: Final = 8
-"""How many parcels wait for their reader: a report is read as soon as it is logged, if it ever is."""
+"""How many parcels are kept that were read: a report may be logged twice, and three are of one test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Parcel:
             CodecError: a number in the record could not be read again.
 
         """
+        if self.record is None and self.verdict is None:
+            return json.dumps(self.key.nodeid)  # most parcels are that
         plain: dict[str, object] = {"key": [self.key.path, self.key.name]}
         if self.record is not None:
             plain["record"] = record_to_plain(self.record)
@@ -74,6 +79,8 @@ class Parcel:
 
         """
         plain = json.loads(text)
+        if isinstance(plain, str):
+            return cls(key_of_nodeid(plain))
         path, name = plain["key"]
         profiles = list(plain.get("profiles", ()))
         for profile in profiles:
@@ -89,19 +96,32 @@ class Parcel:
 
 
 class Parcels:
-    """The last parcels that this process has sent, by their text."""
+    """Parcels that are under way.
 
-    def __init__(self) -> None:
-        self._sent: dict[str, Parcel] = {}
+    Args:
+        stay: whether reports are read in this process, so that a number is enough to find what they bring.
+            What a process sends that a test has forked is written out all the same.
+
+    """
+
+    def __init__(self, *, stay: bool = False) -> None:
+        self._process = os.getpid() if stay else None
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, Parcel] = {}
+        self._read: dict[str, Parcel] = {}
 
     def send(self, parcel: Parcel) -> str:
-        """Return the text of ``parcel``, and keep it for a reader in this process."""
-        text = parcel.to_text()
-        self._sent[text] = parcel
-        while len(self._sent) > _MOST_KEPT:
-            del self._sent[next(iter(self._sent))]
-        return text
+        """Return the text that stands for ``parcel``."""
+        if self._process == os.getpid() and parcel.record is not None:
+            text = f"parcel {next(self._numbers)}"
+            self._waiting[text] = parcel
+            return text
+        return parcel.to_text()
 
     def open(self, text: str) -> Parcel:
-        """Return the parcel that ``text`` was made of, wherever that was; raises what ``from_text`` does."""
-        return self._sent.get(text) or Parcel.from_text(text)
+        """Return the parcel that ``text`` stands for; raises what ``from_text`` does."""
+        parcel = self._waiting.pop(text, None) or self._read.get(text) or Parcel.from_text(text)
+        self._read[text] = parcel
+        if len(self._read) > _MOST_KEPT:
+            del self._read[next(iter(self._read))]
+        return parcel

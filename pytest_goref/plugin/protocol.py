@@ -231,7 +231,8 @@ class _Protocol:
             teardown = self._call("teardown", self._teardown_hook(self._between))
             after_teardown = _ItemState.save(item)
             self._measurement.settled()
-            TimeLimit.of(item.config).lift(item)
+            if self._measurement.may_repeat:
+                TimeLimit.of(item.config).lift(item)
             if teardown.excinfo is None:
                 self._measurement.repeat(self._execute_quietly)
         except _INTERRUPTS:

@@ -101,18 +101,22 @@ class Results:
         except (GorefError, ValueError, KeyError, TypeError) as error:
             self.unreadable.append(f"{report.nodeid}: its measurements did not arrive whole ({error})")
             return
-        by_worker = self._by_worker.setdefault(parcel.key, {})
+        key, when = parcel.key, report.when
         worker = getattr(report, "worker_id", "")
-        if report.when == "setup":
-            by_worker[worker] = Result()  # a test that is executed again starts again
-            self._begun[report.nodeid] = parcel.key
-        result = by_worker.setdefault(worker, Result())
-        result.take(parcel)
-        if report.when == "call":
+        by_worker = self._by_worker.get(key)
+        if by_worker is None:
+            by_worker = self._by_worker[key] = {}
+        result = by_worker.get(worker)
+        if result is None or when == "setup":  # a test that is executed again starts again
+            result = by_worker[worker] = Result()
+        if when == "setup":
+            self._begun[report.nodeid] = key
+        elif when == "call":
+            result.take(parcel)
             result.once_ns = int(report.duration * _SECOND_NS)
         result.outcome = _worse(result.outcome, report)
-        if report.when != "setup" or not report.passed:
-            self.by_key[parcel.key] = _worst(by_worker)
+        if when != "setup" or not report.passed:
+            self.by_key[key] = _worst(by_worker)
 
     def lose(self, measured: Iterable[TestKey]) -> None:
         """Let the tests fail that took their xdist worker with them: of such a test nothing else arrives.
@@ -134,9 +138,9 @@ class Results:
 
 def _worse(outcome: str, report: pytest.TestReport) -> str:
     """Return the outcome of a test after one more of its reports."""
-    if outcome == "failed" or report.failed:
+    if outcome == "failed" or report.outcome == "failed":
         return "failed"
-    if report.skipped:
+    if report.outcome == "skipped":
         return "xfailed" if hasattr(report, "wasxfail") else "skipped"
     return "xpassed" if hasattr(report, "wasxfail") else outcome
 

@@ -78,9 +78,10 @@ def start(config: pytest.Config) -> None:
     tools = replace(_tools(settings, config, scratch), lock=lock)
     invocation, progress = Invocation.of(config, settings), partial(Progress.of, config)
     fresh, base = FreshProcesses(invocation.visit, lock), None
-    selection, parcels = Selection(), Parcels()
+    selection = Selection()
     register = config.pluginmanager.register
     writes = worker is None and visitor is None
+    parcels = Parcels(stay=writes)
     seeds: SeedCheck | Counterparts | None = None
     if reference is not None:
         from pytest_goref.plugin.seeds import SeedCheck, is_seed_random  # noqa: PLC0415 - few need it

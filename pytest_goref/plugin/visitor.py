@@ -87,8 +87,8 @@ class Visitor:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hand back what a test has measured."""
         text = getattr(report, REPORT_ATTRIBUTE, None)
-        plain = json.loads(text) if isinstance(text, str) else {}
-        if "record" in plain:
+        plain = json.loads(text) if isinstance(text, str) else None
+        if isinstance(plain, dict) and "record" in plain:
             self._note("record", plain["record"], plain.get("profiles", []))
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:

@@ -35,7 +35,7 @@ def watcher() -> str:
     profiling = sys.getprofile() or threading.getprofile()
     if profiling is not None:
         return f"a profiler ({_maker(profiling)})"
-    for tool, name in _monitoring_tools().items():
+    for tool, name in _monitoring_tools():
         if name == "coverage.py":
             return "coverage"
         return f"a profiler ({name})" if tool == _PROFILER else f"the monitoring tool {name!r}"
@@ -62,12 +62,11 @@ def _maker(function: object) -> str:
     return package if package != "__main__" else type(function).__name__
 
 
-def _monitoring_tools() -> dict[int, str]:
-    """Return the tools of ``sys.monitoring`` by their identifiers."""
+def _monitoring_tools() -> list[tuple[int, str]]:
+    """Return the identifiers and names of the tools of ``sys.monitoring``."""
     if sys.version_info >= (3, 12):
-        names = ((tool, sys.monitoring.get_tool(tool)) for tool in _TOOLS)
-        return {tool: name for tool, name in names if name}
-    return {}
+        return [(tool, name) for tool in _TOOLS if (name := sys.monitoring.get_tool(tool))]
+    return []
 
 
 def unwatched(act: Callable[[], _T]) -> _T:
@@ -107,7 +106,7 @@ def _pauses() -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
         yield partial(sys.setprofile, None), partial(enable)
     if sys.version_info >= (3, 12):
         bits = {event for event in vars(sys.monitoring.events).values() if isinstance(event, int)}
-        for tool in _monitoring_tools():
+        for tool, _ in _monitoring_tools():
             for event in bits:
                 if event.bit_count() != 1:
                     continue

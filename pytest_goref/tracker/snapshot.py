@@ -97,6 +97,8 @@ class Snapshot:
     def __sub__(self, earlier: Snapshot) -> Snapshot:
         if not isinstance(earlier, Snapshot):
             return NotImplemented
+        if not self._logs and not self._children:
+            return self
         logs = {key: [entry] for key, entry in self._changes_since(earlier) if entry.count or entry.active}
         nothing = Snapshot({})
         children = {

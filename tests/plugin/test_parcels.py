@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,27 +53,52 @@ def test_the_text_is_one_line_of_ascii() -> None:
     assert text.isprintable()
 
 
-def test_who_has_sent_a_parcel_is_given_it_back() -> None:
-    parcels = Parcels()
-    assert parcels.open(parcels.send(FULL)) is FULL
+def test_who_has_sent_a_parcel_is_given_it_back_and_nothing_is_written_out() -> None:
+    parcels = Parcels(stay=True)
+    text = parcels.send(FULL)
+    assert len(text) < 20
+    assert parcels.open(text) is FULL
 
 
 def test_an_equal_text_from_elsewhere_is_the_same_parcel() -> None:
-    parcels = Parcels()
+    parcels = Parcels(stay=True)
     text = "".join(list(parcels.send(FULL)))
     assert parcels.open(text) is FULL
 
 
-def test_only_the_last_parcels_are_kept_and_older_ones_are_parsed() -> None:
-    parcels = Parcels()
-    first = Parcel(KEY, RECORD)
-    text = parcels.send(first)
+def test_a_parcel_waits_for_its_reader() -> None:
+    parcels = Parcels(stay=True)
+    text = parcels.send(FULL)
+    for number in range(100):
+        parcels.send(Parcel(TestKey("tests/test_a.py", str(number)), RECORD))
+    assert parcels.open(text) is FULL
+
+
+def test_a_parcel_can_be_read_again_soon() -> None:
+    parcels = Parcels(stay=True)
+    text = parcels.send(FULL)
+    assert parcels.open(text) is FULL
     for number in range(7):
-        parcels.send(Parcel(TestKey("tests/test_a.py", str(number))))
-    assert parcels.open(text) is first
-    parcels.send(Parcel(TestKey("tests/test_a.py", "7")))
-    assert parcels.open(text) is not first
-    assert parcels.open(text) == first
+        parcels.open(parcels.send(Parcel(TestKey("tests/test_a.py", str(number)), RECORD)))
+    assert parcels.open(text) is FULL
+    for number in range(8):
+        parcels.open(parcels.send(Parcel(TestKey("tests/test_a.py", str(number)), RECORD)))
+    with pytest.raises(ValueError, match="Expecting value"):
+        parcels.open(text)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
+def test_what_a_forked_process_sends_is_written_out() -> None:
+    parcels = Parcels(stay=True)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - coverage does not see it
+        os.write(writing, parcels.send(FULL).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        assert Parcels().open(stream.read()) == Parcels().open(FULL.to_text())
+    os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize(
