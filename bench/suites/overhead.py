@@ -6,6 +6,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tabulate import tabulate
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -124,11 +126,8 @@ def in_all(measured: Sequence[Measured]) -> tuple[Overhead, Overhead]:
 
 def print_table(measured: Sequence[Measured]) -> None:
     """Print a row for each suite, then each test that differs."""
-    rows = [list(TITLES), *(suite.row() for suite in measured)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(TITLES))]
-    rows.insert(1, ["-" * width for width in widths])
-    for row in rows:
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+    rows = [suite.row() for suite in measured]
+    print(tabulate(rows, TITLES, tablefmt="github", disable_numparse=True))
     for suite in measured:
         for nodeid in suite.comparison.flaky:
             print(f"flaky without the plugin: {suite.title}: {nodeid}")

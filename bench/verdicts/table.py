@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from collect import AMOUNTS, STORED, STREAMS, UNCHANGED
 from evaluate import OURS, SAME
+from tabulate import tabulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -189,9 +190,7 @@ def print_table(by_rule: Mapping[str, Mapping[str, Share]], real: Sequence[Failu
         ]
         name = f"pytest-benchmark itself, {failures.field}:5%"
         rows.append([name, *figures, *[""] * (len(titles) - 3)])
-    widths = [max(len(row[place]) for row in (titles, *rows)) for place in range(len(titles))]
-    for row in (titles, ["-" * width for width in widths], *rows):
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+    print(tabulate(rows, titles, tablefmt="github", disable_numparse=True))
 
 
 def _cell(rule: str, column: str, share: Share) -> str:
