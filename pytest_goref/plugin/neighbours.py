@@ -26,8 +26,9 @@ _OPTIONS: Final = {
     "setuponly": "--setup-only",
     "setupshow": "--setup-show",
     "setupplan": "--setup-plan",
+    "forked": "--forked",
 }
-"""Options with which a person looks at a test that is executed."""
+"""Options with which a person looks at a test that is executed, or a child process executes it."""
 _FLAKY: Final = "_flaky_max_runs"
 """What the decorator of flaky leaves on functions and classes."""
 _RERUN_OPTIONS: Final = ("reruns", "force_flaky")
@@ -49,9 +50,10 @@ class Neighbours:
     """Those of a session: what its tests have in common is asked for once.
 
     Attributes:
-        looking: the option with which a person looks on, "" for none.
+        looking: the option with which a person looks on, or another process executes, "" for none.
         rerunning: the option that lets every failed test be executed again, "" for none.
         reruns: whether something executes tests again that are marked for it.
+        forks: whether pytest-forked is there, which executes tests in child processes.
         codspeed: whether pytest-codspeed is on.
         coverage: whether pytest-cov is there.
         distributed: whether this is a worker of xdist.
@@ -61,6 +63,7 @@ class Neighbours:
     looking: str
     rerunning: str
     reruns: bool
+    forks: bool
     codspeed: bool
     coverage: bool
     distributed: bool
@@ -73,6 +76,7 @@ class Neighbours:
             next((flag for name, flag in _OPTIONS.items() if option(name, False)), ""),
             _rerunning(config),
             any(option(name, _ABSENT) is not _ABSENT for name in _RERUN_OPTIONS),
+            option("forked", _ABSENT) is not _ABSENT,
             bool(option("codspeed", False)) or "CODSPEED_ENV" in os.environ,
             config.pluginmanager.has_plugin("_cov"),
             hasattr(config, "workerinput"),
@@ -85,16 +89,22 @@ class Neighbours:
         attached = debugger()
         if attached:
             return f"{attached} is attached"
-        if self.codspeed or self.coverage or self.reruns:
-            markers = _markers(item)
-            if self._repeats(markers):
-                return "pytest-codspeed decides how often it runs"
-            if self.coverage and ("no_cover" in markers or "no_cover" in getattr(item, "fixturenames", ())):
-                return "no_cover: pytest-cov stops and starts around it"  # so nothing else can
-            of_code = getattr(item, "function", None), getattr(item, "cls", None)
-            if self.reruns and ("flaky" in markers or any(hasattr(code, _FLAKY) for code in of_code)):
-                return "marked flaky"
-        return self.rerunning
+        marked = self.codspeed or self.coverage or self.reruns or self.forks
+        return (marked and self._executing_marked(item)) or self.rerunning
+
+    def _executing_marked(self, item: pytest.Item) -> str:
+        """Return which marker of this item makes another plugin execute it, "" for none."""
+        markers = _markers(item)
+        if self._repeats(markers):
+            return "pytest-codspeed decides how often it runs"
+        if self.forks and "forked" in markers:
+            return "marked forked"
+        if self.coverage and ("no_cover" in markers or "no_cover" in getattr(item, "fixturenames", ())):
+            return "no_cover: pytest-cov stops and starts around it"  # so nothing else can
+        of_code = getattr(item, "function", None), getattr(item, "cls", None)
+        if self.reruns and ("flaky" in markers or any(hasattr(code, _FLAKY) for code in of_code)):
+            return "marked flaky"
+        return ""
 
     def skipped_passes(self, item: pytest.Item, *, debugged: bool) -> dict[str, str]:
         """Return the passes that cannot be taken, and why, "" where it is told anyway."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import pytest
 
+from pytest_goref.plugin.examples import only_drawn
 from pytest_goref.plugin.phases import Phase, has_passed, joined, merged, reason
 from pytest_goref.plugin.quiet import quiet
 from pytest_goref.plugin.temporary import TemporaryDirectories
@@ -326,7 +327,7 @@ class _Protocol:
         _renew_request(item)
         temporary, limit = TemporaryDirectories.of(item.config), TimeLimit.of(item.config)
         self._repeated += 1
-        with quiet(item.config, self._repeated), temporary.removed(), limit.again(item):
+        with quiet(item.config, self._repeated), temporary.removed(), limit.again(item), only_drawn(item):
             call, report = self._phase("setup", partial(hook.pytest_runtest_setup, item=item))
             if report.passed:
                 with self._measurement.entered(region):

@@ -86,6 +86,7 @@ records: Final = st.builds(
     st.booleans(),
     some_visits,
     texts,
+    numbers,
 )
 entries: Final = st.builds(
     BaselineEntry,
