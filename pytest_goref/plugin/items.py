@@ -21,6 +21,7 @@ from pytest_goref.plugin.process_state import ProcessState
 from pytest_goref.plugin.protocol import Held, execute_measured, failed_silently
 from pytest_goref.plugin.settings import Settings, gates_durations, is_measured, read_request
 from pytest_goref.plugin.temporary import TemporaryDirectories
+from pytest_goref.plugin.time_limit import TimeLimit
 from pytest_goref.profilers.tasks import code_of_coroutine
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class ItemHooks:
         code = code_of_coroutine(getattr(item, "function", None))
         if request.repeat and not looked_on:
             TemporaryDirectories.watch(item.config)
-            self._prepare_for(set(request.passes) - skipped.keys())
+            with TimeLimit.of(item.config).suspended(item):
+                self._prepare_for(set(request.passes) - skipped.keys())
         plan = Plan(
             key,
             request,
@@ -214,7 +216,9 @@ class ItemHooks:
             failure = measurement.conclude(may_wait=False) or ""
         report = yield
         measurement.attach(report)
-        if failure:
+        if failure and os.getpid() != self._process:  # a child process, which hands its reports over
+            fail(report, failure)
+        elif failure:
             self._failing = report, failure
         elif call.when == "teardown" and report.failed:
             self._failing = None  # it has failed already, and may be executed again for that

@@ -56,6 +56,17 @@ class TimeLimit:
         settings = settings._replace(timeout=self._allowed_s)
         return item.ihook.pytest_timeout_set_timer(item=item, settings=settings)
 
+    @contextlib.contextmanager
+    def suspended(self, item: pytest.Item) -> Iterator[None]:
+        """Let nothing that happens now count as time of the item, which has not begun yet."""
+        if self._item is not item:
+            yield
+            return
+        item.ihook.pytest_timeout_cancel_timer(item=item)
+        yield
+        self._began_ns = perf_counter_ns()
+        item.ihook.pytest_timeout_set_timer(item=item, settings=self._settings)
+
     def lift(self, item: pytest.Item) -> None:
         """Stop the clock, and that of pytest: the first execution is over and has kept its limit."""
         config = item.config

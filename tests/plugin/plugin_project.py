@@ -7,8 +7,11 @@ PYTEST_DONT_REWRITE: they import it as well, before pytest does.
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import re
+import signal
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
@@ -16,43 +19,36 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import pytest_goref.plugin.controller
-import pytest_goref.plugin.fixture
-import pytest_goref.plugin.start
-import pytest_goref.plugin.worker  # noqa: F401 - pytester unloads what an inner run is the first to import
+import pytest_goref
 from pytest_goref.profilers.conditions import Conditions
 from pytest_goref.store.cache import CacheDirectory
 from pytest_goref.store.history import History, TestResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pytest_goref.model import TestKey
 
 COUNTS: Final = "--goref-passes=counts"
 """What inner runs ask for where durations do not matter: it keeps them fast."""
 
-WITHOUT_NEIGHBOURS: Final = " ".join(
-    f"-pno:{name}"
-    for name in (
-        "benchmark",
-        "django",
-        "flaky",
-        "memray",
-        "pytest_mock",
-        "randomly",
-        "repeat",
-        "rerunfailures",
-    )
-)
-"""What inner runs get by ``PYTEST_ADDOPTS``: whoever wants one of them says ``-p`` and its name."""
+ALONE: Final = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p goref -p xdist"}
+"""The environment of inner runs: whoever wants other plugins says ``-p`` and their names.
+
+To load all that are installed takes a quarter of the time of a small run.
+"""
 IN_PROCESS: Final = "-pno:unraisableexception"
 """It would collect the garbage of this whole process, five times for each inner run."""
-_INI: Final = """
-[pytest]
-addopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:pytest_cov
-"""
+_LOADED_LATE: Final = ("cProfile", "filelock", "pyinstrument", "tabulate", "tracemalloc")
+"""What the plugin imports when it needs it."""
+_INI: Final = "[pytest]\n"
 _FOREIGN: Final = ("COV_CORE_", "COVERAGE_PROCESS_", "PYTEST_XDIST_", "PYTHONDONTWRITEBYTECODE")
+
+# pytester unloads what an inner run is the first to import, and the next one would import it again.
+for _module in pkgutil.walk_packages(pytest_goref.__path__, "pytest_goref."):
+    importlib.import_module(_module.name)
+for _name in (*_LOADED_LATE, *(() if sys.platform == "win32" else ("memray",))):
+    importlib.import_module(_name)
 
 
 class Project:
@@ -111,6 +107,13 @@ class Project:
         """Return the content of every file of a baseline."""
         return {file.name: file.read_bytes() for file in sorted((self._cache.baselines / name).iterdir())}
 
+    def put_baseline(self, files: Mapping[str, bytes], name: str = "main") -> None:
+        """Write the files of a baseline, as ``baseline`` has returned them."""
+        directory = self._cache.baselines / name
+        directory.mkdir(parents=True, exist_ok=True)
+        for file, content in files.items():
+            (directory / file).write_bytes(content)
+
     @property
     def history(self) -> History:
         """The stored runs."""
@@ -144,8 +147,10 @@ def junit(project: Project) -> dict[str, ET.Element]:
 
 
 @pytest.fixture
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let inner interpreters keep compiled modules, and let nothing trace them."""
+def clean_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Let inner interpreters keep compiled modules and heed interrupts, and let nothing trace them."""
     # Inner sessions of other tests time at the same time: none is to wait for another.
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
     monkeypatch.setattr(tempfile, "tempdir", None)
@@ -153,11 +158,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setattr("pytest_goref.plugin.measurement.unwatched", lambda act: act())
     # Whether other programs compute now is no matter of the tests.
     monkeypatch.setattr("pytest_goref.plugin.controller.conditions", Conditions)
-    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_NEIGHBOURS)
+    for name, value in ALONE.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONHASHSEED", "0")  # else what regresses is executed in fresh processes as well
     for name in tuple(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
+    # What a shell has started in the background ignores interrupts, and so does all that it starts.
+    handler = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ pytest_plugins = ("plugin_project",)
 
 _INI: Final = """
 [pytest]
-addopts = -p no:hypothesispytest -p no:pytest_cov -p no:cacheprovider -W error
+addopts = -p pytest_asyncio.plugin -p anyio -p no:cacheprovider -W error
 asyncio_default_fixture_loop_scope = function
 asyncio_mode = {mode}
 """

@@ -159,9 +159,7 @@ def test_a_malformed_rule_is_refused_wherever_it_stands(marked: Project, rule: s
     assert _RULES[rule] in for_warning
 
     for name in ("warn", "fail"):
-        marked.write(
-            {"pytest.ini": f"[pytest]\naddopts = -p no:asyncio\ngoref_{name} =\n    counts:0\n    {rule}\n"}
-        )
+        marked.write({"pytest.ini": f"[pytest]\ngoref_{name} =\n    counts:0\n    {rule}\n"})
         in_file = refusal(marked.run("--goref"))
         assert in_file.startswith(f"ini value goref_{name}: rule ")
         assert _RULES[rule] in in_file

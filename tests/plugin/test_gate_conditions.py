@@ -32,7 +32,7 @@ def noisy(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-@pytest.mark.parametrize("arguments", [("--goref-save=main",), ("--goref-compare=last",)])
+@pytest.mark.parametrize("arguments", [("--goref-save=main", "--goref-visits=1"), ("--goref-compare=last",)])
 def test_what_spoils_durations_is_told_once_when_some_are_used(
     noisy: Project, arguments: tuple[str, ...]
 ) -> None:
@@ -59,6 +59,6 @@ def test_turbo_alone_is_not_told(project: Project, monkeypatch: pytest.MonkeyPat
     found = Conditions((), ("turbo is on",))
     monkeypatch.setattr("pytest_goref.plugin.controller.conditions", lambda: found)
     project.write({"test_it.py": _TEST})
-    result = project.run_untraced("--goref-save=main", *_TIMED)
+    result = project.run_untraced("--goref-save=main", "--goref-visits=1", *_TIMED)
     assert not any("turbo is on" in line for line in result.outlines)
     assert project.history.run(1).conditions == "turbo is on"

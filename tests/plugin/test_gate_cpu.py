@@ -91,7 +91,7 @@ def test_it_is_not_taken_when_nothing_is_to_be_explained(shop: Project, taken: T
 
 
 def test_it_is_taken_for_a_baseline_and_nothing_is_said(shop: Project, taken: Taken) -> None:
-    result = shop.run_untraced("--goref-save=main", "-v")
+    result = shop.run_untraced("--goref-save=main", "--goref-visits=0", "-v")
     assert taken.on_demand == [True]
     assert taken.places[0]
     assert closing_line(result) == "goref: 1 measured, saved to main: 1 entry written, 0 unchanged"
@@ -99,7 +99,7 @@ def test_it_is_taken_for_a_baseline_and_nothing_is_said(shop: Project, taken: Ta
 
 
 def test_it_is_not_taken_for_a_baseline_when_other_passes_are_named(shop: Project, taken: Taken) -> None:
-    assert shop.run_untraced("--goref-save=main", "--goref-passes=counts,time").ret == 0
+    assert shop.run_untraced("--goref-save=main", "--goref-passes=counts,time", "--goref-visits=0").ret == 0
     assert taken.profiles == []
 
 
@@ -117,7 +117,7 @@ def test_it_is_not_taken_for_a_test_too_short_to_time(
     shop: Project, taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurement, "_SHORTEST_EXPLAINED_NS", 10**10)
-    result = shop.run_untraced("--goref-save=main", "-v")
+    result = shop.run_untraced("--goref-save=main", "--goref-visits=0", "-v")
     assert taken.profiles == []
     assert "CPU" not in result.stdout.str()
 
@@ -242,7 +242,8 @@ def test_threads_are_seen_and_begin_as_before_afterwards(shop: Project, taken: T
 def test_coroutines_are_seen(shop: Project, taken: Taken, test: str) -> None:
     shop.write(
         {
-            "pytest.ini": "[pytest]\nasyncio_default_fixture_loop_scope = function\n",
+            "pytest.ini": "[pytest]\naddopts = -p pytest_asyncio.plugin -p anyio\n"
+            "asyncio_default_fixture_loop_scope = function\n",
             "conftest.py": "import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n",
             "test_shop.py": f"import pytest, shop\n\n{test}",
         }

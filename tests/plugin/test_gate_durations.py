@@ -1,4 +1,7 @@
-"""The gate: a slower test fails after fresh processes have confirmed it; an unchanged one never does."""
+"""The gate: a slower test fails after fresh processes have confirmed it; an unchanged one never does.
+
+What is judged is cpu_time, or wall_time where the machine is so busy that a test seems to wait.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,7 @@ def saved(project: Project, kept: dict[str, bytes]) -> Project:
     if not kept:
         assert project.run_apart(_TIME, _FEW, "--goref-save=main").ret == 0
         kept.update(project.baseline())
-    baseline = project.path / ".goref_cache" / "baselines" / "main"
-    baseline.mkdir(parents=True, exist_ok=True)
-    for name, content in kept.items():
-        (baseline / name).write_bytes(content)
+    project.put_baseline(kept)
     return project
 
 
@@ -103,7 +103,7 @@ def test_a_confirmed_regression_is_the_failure_of_its_test(saved: Project) -> No
         [
             "*test_it.py::test_other PASSED*",
             "*test_it.py::test_work FAILED*",
-            "*goref: cpu_time * -> * ms (+* ms), compared with baseline main",
+            "*goref: *_time * -> * ms (+* ms), compared with baseline main",
             "*slower by * to * (99 % sure; 6 fresh processes against 6 see * and more)*",
             "*1 regressed*",
         ]
@@ -113,20 +113,14 @@ def test_a_confirmed_regression_is_the_failure_of_its_test(saved: Project) -> No
         "test_work": ["failure"],
         "test_other": [],
     }
-
-
-def test_a_confirmed_regression_is_known_to_last_failed(saved: Project) -> None:
-    saved.write({"work.txt": _SLOW})
-    saved.run_apart(_TIME, _FEW, "--goref-compare=main", _FAIL)
-    again = saved.run_apart("--lf")
-    again.assert_outcomes(passed=1)  # of two
+    saved.run_apart("--lf").assert_outcomes(passed=1)  # of two
 
 
 def test_by_default_a_slower_test_warns(saved: Project) -> None:
     saved.write({"work.txt": _SLOW})
     result = saved.run_apart(_TIME, _FEW, "--goref-compare=main")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*test_it.py::test_work: regressed*", "*cpu_time*", "*1 regressed*"])
+    result.stdout.fnmatch_lines(["*test_it.py::test_work: regressed*", "  *_time *", "*1 regressed*"])
 
 
 def test_a_confirmed_improvement_is_named_and_asks_nothing(saved: Project) -> None:
@@ -165,7 +159,7 @@ def test_an_inner_loop_that_became_slower_is_named(project: Project) -> None:
     project.write({"work.txt": "8000"})
     result = project.run_apart(_TIME, _FEW, "--goref-compare=main", _FAIL)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["cpu_time * parse * us -> * us *"])
+    result.stdout.fnmatch_lines(["*_time * parse * us -> *"])
 
 
 def test_a_session_that_is_stopped_confirms_nothing(saved: Project) -> None:
@@ -222,7 +216,7 @@ def test_a_test_that_fails_by_what_it_does_does_not_wait(saved: Project) -> None
     """Its counts are certain, so that ``-x`` stops at once."""
     tests = f"import pytest_goref as goref\n{_TESTS}"
     saved.write({"test_it.py": tests.replace("range(WORK))", _TRACKED, 1)})
-    saved.run_apart("--goref-passes=counts,time", _FEW, "--goref-save=main")
+    saved.run_apart("--goref-passes=counts,time", _FEW, "--goref-save=main", "--goref-visits=3")
     saved.write({"work.txt": _SLOW})
     result = saved.run_apart("--goref-passes=counts,time", _FEW, "--goref-compare=main", "-x")
     result.assert_outcomes(failed=1)

@@ -113,7 +113,7 @@ def test_rootdir_may_be_below_the_top_of_the_repository(git_project: GitProject)
     files = {
         "back/shop.py": SHOP,
         "back/test_shop.py": TEST_SHOP,
-        "back/pytest.ini": "[pytest]\naddopts = -p no:asyncio\n",
+        "back/pytest.ini": "[pytest]\n",
     }
     git_project.commit({**files, ".gitignore": "__pycache__/\n"})
     project.replace("back/shop.py", *MORE)
@@ -280,7 +280,7 @@ def test_no_repository_is_refused(
     directory = tmp_path_factory.mktemp("elsewhere")
     (directory / "test_shop.py").write_text("def test_a(): pass\n")
     monkeypatch.chdir(directory)
-    assert "it is not in a git repository" in refusal(shop.compare("-p", "no:asyncio"))
+    assert "it is not in a git repository" in refusal(shop.compare())
 
 
 def test_workers_are_refused(shop: GitProject) -> None:

@@ -209,10 +209,10 @@ def test_runs_a_loop():
 """
 _ASYNCIO: Final = """
 [pytest]
-addopts = -p no:anyio -p no:hypothesispytest -p no:pytest_cov
+addopts = -p pytest_asyncio.plugin
 asyncio_default_fixture_loop_scope = function
 """
-_ANYIO: Final = "[pytest]\naddopts = -p no:asyncio -p no:hypothesispytest -p no:pytest_cov\n"
+_ANYIO: Final = "[pytest]\naddopts = -p anyio\n"
 
 
 @SEES_TASKS

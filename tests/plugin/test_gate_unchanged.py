@@ -112,7 +112,7 @@ def busy() -> Iterator[None]:
 
 def test_unchanged_code_passes_beside_a_busy_neighbour(project: Project, busy: None) -> None:
     project.write({"shop.py": _SHOP, "test_shop.py": _TESTS})
-    assert project.run_untraced("--goref-save=main", "--goref-rounds=5").ret == 0
+    assert project.run_untraced("--goref-save=main", "--goref-rounds=5", "--goref-visits=3").ret == 0
     for timed in (True, *[False] * 7):
         result = project.run("--goref-compare=main", "--goref-rounds=5" if timed else COUNTS)
         assert result.ret == 0

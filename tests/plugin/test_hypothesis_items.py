@@ -16,7 +16,7 @@ pytest_plugins = ("plugin_project",)
 
 _INI: Final = """
 [pytest]
-addopts = -p no:asyncio -p no:anyio -p no:pytest_cov -p no:cacheprovider -W error --hypothesis-profile=default
+addopts = -p hypothesispytest -p no:cacheprovider -W error --hypothesis-profile=default
 """
 _HEAD: Final = """
 import pathlib

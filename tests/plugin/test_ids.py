@@ -112,9 +112,7 @@ def test_unmarked(thing):
 def test_stable(text):
     pass
 """
-_UNESCAPED: Final = (
-    "addopts = -p no:asyncio\ndisable_test_id_escaping_and_forfeit_all_rights_to_community_support = true"
-)
+_UNESCAPED: Final = "disable_test_id_escaping_and_forfeit_all_rights_to_community_support = true"
 
 
 @pytest.fixture(params=["escaped", "as they are"])
@@ -130,7 +128,7 @@ def odd_ids(project: Project, request: pytest.FixtureRequest) -> Project:
 def odd_files(project: Project) -> Project:
     """A project with a test in each odd file; a file system may refuse some names, or mix them."""
     # The cache of pytest itself cannot hold the name of a file that is no valid Unicode.
-    set_ini(project, "python_files = test_*.py TEST_*.py\naddopts = -p no:asyncio -p no:cacheprovider")
+    set_ini(project, "python_files = test_*.py TEST_*.py\naddopts = -p no:cacheprovider")
     directory = project.path / "sub dir"
     directory.mkdir()
     for name in _FILES:

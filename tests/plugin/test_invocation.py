@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from plugin_project import WITHOUT_NEIGHBOURS
+from plugin_project import ALONE
 
 from pytest_goref.metrics import REFS
 from pytest_goref.model import Group, TestKey
@@ -73,22 +73,12 @@ def test_never():
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     ini = "[pytest]\naddopts = -ra -x --junitxml=report.xml --strict-config\nlog_file = log.txt\n"
     pytester.makeini(ini + "cache_dir = cached\n")
-    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_NEIGHBOURS)
+    for name, value in ALONE.items():
+        monkeypatch.setenv(name, value)
     return pytester
 
 
 def invocation_of(project: pytest.Pytester, *options: str) -> Invocation:
-    options = (
-        "-p",
-        "no:asyncio",
-        "-p",
-        "no:anyio",
-        "-p",
-        "no:hypothesispytest",
-        "-p",
-        "no:pytest_cov",
-        *options,
-    )
     config = project.parseconfig(*options)
     return Invocation.of(config, read_settings(config))
 
@@ -107,7 +97,7 @@ def test_what_dies_loses_one_test_and_ids_may_hold_anything(project: pytest.Pyte
     project.makeconftest("def pytest_addoption(parser): parser.addoption('--env')")
     project.makepyfile(test_odd=ODD)
     before = set(project.path.rglob("*"))
-    config = project.parseconfig("-p", "no:asyncio", "-p", "no:anyio", "--env", "x")
+    config = project.parseconfig("--env", "x")
     odd = [f"test_odd[{text}]" for text in ("a\\nb", "'q\"", "[", "::", "-x", "$HOME `ls`", "\\xfc", "a b")]
     names = [*odd[::-1], "test_gone", "test_fails", "test_dies", "test_never"]
     keys = [TestKey("test_odd.py", name) for name in names]
@@ -192,7 +182,7 @@ def test_a_broken_file_does_not_stop_the_others(project: pytest.Pytester) -> Non
 
 def test_an_option_that_is_not_known_is_told(project: pytest.Pytester) -> None:
     project.makepyfile(test_sets=SETS)
-    invocation = replace(invocation_of(project), arguments=("--foo",))
+    invocation = replace(invocation_of(project), arguments=("-pgoref", "-pxdist", "--foo"))
     result = visit(invocation, TestKey("test_sets.py", "test_sets"))
     assert result.failure == "pytest ended with status 4 (ERROR: unrecognized arguments: --foo)"
     assert result.culprit is None
@@ -237,7 +227,7 @@ def test_the_environment_is_that_of_the_session(
     own = {"PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "COV_CORE_SOURCE", "COVERAGE_PROCESS_START"}
     inherited = {"PYTEST_DEBUG_TEMPROOT", "COVERAGE_RCFILE", "PYTHONWARNINGS"}
     for name in own | inherited:
-        monkeypatch.setenv(name, "")
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     invocation = invocation_of(project)
     assert (own | inherited) & invocation.environment.keys() == inherited
     assert invocation.environment["PATH"] == os.environ["PATH"]
@@ -296,16 +286,7 @@ def test_a_regression_is_checked_in_workers_too(
                 goref.ref("look").deref()
         """
     )
-    options = (
-        "-p",
-        "no:asyncio",
-        "-p",
-        "no:anyio",
-        "-p",
-        "no:hypothesispytest",
-        "--goref-passes=counts",
-        "-v",
-    )
+    options = ("--goref-passes=counts", "-v")
     monkeypatch.setenv("PYTHONHASHSEED", "random")
     project.runpytest_subprocess(*options, "--goref-visits=0", "--times=8", "--goref-save=main")
     result = project.runpytest_subprocess(*options, "--times=20", "--goref-compare=main", "-n2")

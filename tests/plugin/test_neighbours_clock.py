@@ -84,7 +84,7 @@ def test_it(time_machine):
 
 def test_a_marked_test_travels_in_every_execution(project: Project) -> None:
     project.write({"test_it.py": _MARKED})
-    result = project.run_apart("--goref", "--goref-all", COUNTS)
+    result = project.run_apart("-p", "time_machine", "--goref", "--goref-all", COUNTS)
     result.assert_outcomes(passed=1)
     assert "not repeatable" not in result.stdout.str()
 
@@ -114,6 +114,7 @@ def test_nothing_is_armed():
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 """
+_TIMEOUT: Final = ("-p", "timeout")
 _UNLIMITED: Final = "@pytest.mark.timeout(0)\ndef test_nothing"
 
 
@@ -124,7 +125,7 @@ def _limited(project: Project, *, hangs: bool, slow: bool) -> None:
 
 def test_a_test_that_hangs_when_repeated_is_stopped(project: Project) -> None:
     _limited(project, hangs=True, slow=False)
-    result = project.run_apart("--goref", COUNTS, "--timeout=1")
+    result = project.run_apart("--goref", COUNTS, *_TIMEOUT, "--timeout=1")
     result.assert_outcomes(passed=4)
     (told,) = (line for line in result.outlines if "Timeout" in line)
     assert "test_it.py::test_later" in told
@@ -137,7 +138,7 @@ def test_limits_of_tests_that_keep_them_are_not_noticed(
     project: Project, method: str, func_only: str
 ) -> None:
     _limited(project, hangs=False, slow=False)
-    args = ("--timeout=30", f"--timeout-method={method}", f"-otimeout_func_only={func_only}")
+    args = (*_TIMEOUT, "--timeout=30", f"--timeout-method={method}", f"-otimeout_func_only={func_only}")
     result = project.run_apart("--goref", COUNTS, *args)
     result.assert_outcomes(passed=4)
     assert closing_line(result) == "goref: 3 measured"
@@ -145,14 +146,14 @@ def test_limits_of_tests_that_keep_them_are_not_noticed(
 
 def test_a_test_that_exceeds_its_limit_fails_as_ever(project: Project) -> None:
     _limited(project, hangs=False, slow=True)
-    result = project.run_apart("--goref", COUNTS, "--timeout=1", "--timeout-method=signal")
+    result = project.run_apart("--goref", COUNTS, *_TIMEOUT, "--timeout=1", "--timeout-method=signal")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["E * Failed: Timeout (>1.0s) from pytest-timeout."])
 
 
 def test_a_thread_that_stops_a_test_ends_the_session_as_ever(project: Project) -> None:
     _limited(project, hangs=False, slow=True)
-    args = ("--timeout=1", "--timeout-method=thread")
+    args = (*_TIMEOUT, "--timeout=1", "--timeout-method=thread")
     plain, measured = project.run_apart(*args), project.run_apart("--goref", COUNTS, *args)
     assert measured.ret == plain.ret == 1
     assert "Timeout" in measured.stdout.str() + measured.stderr.str()
@@ -174,7 +175,29 @@ def test_it():
 @pytest.mark.parametrize("func_only", ["true", "false"])
 def test_a_profiler_may_slow_a_test_down_beyond_its_limit(project: Project, func_only: str) -> None:
     project.write({"test_it.py": _SLOWED})
-    args = ("--timeout=1", "--timeout-method=thread", f"-otimeout_func_only={func_only}")
+    args = (*_TIMEOUT, "--timeout=1", "--timeout-method=thread", f"-otimeout_func_only={func_only}")
     result = project.run_apart("--goref", "--goref-passes=memory", *args)
     result.assert_outcomes(passed=1)
     assert closing_line(result) == "goref: 1 measured"
+
+
+_PREPARED: Final = """
+import time
+from pytest_goref.profilers.memory import MemoryProfiler
+
+def prepare(self, before=MemoryProfiler.prepare):
+    time.sleep(1.2)
+    before(self)
+
+MemoryProfiler.prepare = prepare
+"""
+
+
+@pytest.mark.parametrize("method", ["signal", "thread"])
+def test_what_is_prepared_before_a_test_is_no_time_of_it(project: Project, method: str) -> None:
+    _limited(project, hangs=False, slow=False)
+    project.write({"conftest.py": _PREPARED})
+    args = (*_TIMEOUT, "--timeout=1", f"--timeout-method={method}")
+    result = project.run_apart("--goref", "--goref-passes=memory", *args)
+    result.assert_outcomes(passed=4)
+    assert closing_line(result) == "goref: 3 measured"

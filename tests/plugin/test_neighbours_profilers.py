@@ -143,10 +143,19 @@ _HOLDERS: Final = {
 }
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, bytes]:
+    """The files of the baseline, once a test has saved it."""
+    return {}
+
+
 @pytest.fixture
-def worked(project: Project) -> Project:
+def worked(project: Project, kept: dict[str, bytes]) -> Project:
     project.write({"test_it.py": _HEAD})
-    project.run_apart("--goref-save=main", *_PASSES)
+    if not kept:
+        project.run_apart("--goref-save=main", *_PASSES)
+        kept.update(project.baseline())
+    project.put_baseline(kept)
     return project
 
 

@@ -77,6 +77,8 @@ def pytest_unconfigure(config):
     with open(os.environ["WATCHED"], "w") as file:
         json.dump(seen, file)
 """
+_ORDERLY: Final = "-p no:asyncio -p no:benchmark -p no:django -p no:memray -p no:pytest_cov -p no:randomly"
+"""Without the neighbours that warn, shuffle or start something themselves."""
 _LOADED: Final = {
     "pytest_goref",
     "pytest_goref.errors",
@@ -93,9 +95,11 @@ _HEAVY: Final = (
 
 
 @pytest.fixture
-def marked(project: Project) -> Project:
-    """A project with tests that are marked and tests that are not."""
+def marked(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with tests that are marked and tests that are not, and the plugins that are installed."""
     project.write({"test_it.py": _TESTS})
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.setenv("PYTEST_ADDOPTS", _ORDERLY)
     return project
 
 

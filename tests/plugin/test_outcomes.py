@@ -64,10 +64,12 @@ def test_items_of_every_kind_end_as_without_measuring(every_kind: Project, args:
     assert _ended(every_kind, every_kind.run, *_MEASURED, COUNTS, *args) == plain
 
 
-@pytest.mark.parametrize("args", [(), ("-n2", "--dist=loadfile")], ids=" ".join)
-def test_a_process_of_its_own_says_the_same(every_kind: Project, args: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("passes", "args"), [("--goref-rounds=1", ()), (COUNTS, ("-n2", "--dist=loadfile"))], ids=["plain", "n2"]
+)
+def test_a_process_of_its_own_says_the_same(every_kind: Project, passes: str, args: tuple[str, ...]) -> None:
     plain = _ended(every_kind, every_kind.run_apart, *args)
-    assert _ended(every_kind, every_kind.run_apart, *_MEASURED, "--goref-rounds=1", *args) == plain
+    assert _ended(every_kind, every_kind.run_apart, *_MEASURED, passes, *args) == plain
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9,), reason="the fixture subtests is new in pytest 9")

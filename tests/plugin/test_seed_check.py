@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from plugin_project import ALONE
 
 from pytest_goref.compare.judge import judge
 from pytest_goref.compare.rules import Rules
@@ -39,7 +40,8 @@ def test_looks():
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     pytester.makeini("[pytest]\naddopts = -ra --junitxml=report.xml\n")
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name, value in ALONE.items():
+        monkeypatch.setenv(name, value)
     return pytester
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
-from plugin_project import IN_PROCESS, WITHOUT_NEIGHBOURS
+from plugin_project import ALONE, IN_PROCESS
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.metrics import (
@@ -26,13 +26,15 @@ from pytest_goref.plugin.settings import Settings, is_measured, read_request, re
 
 _EVERY: Final = ("counts", "time")
 KNOWN: Final = f"known: {', '.join(PASSES)}"
-_ADDOPTS: Final = f"[pytest]\naddopts = -p no:asyncio {IN_PROCESS} {WITHOUT_NEIGHBOURS}\n"
+_ADDOPTS: Final = f"[pytest]\naddopts = {IN_PROCESS}\n"
 
 
 @pytest.fixture(autouse=True)
-def _rootdir(pytester: pytest.Pytester) -> None:
-    """Keep pytest from looking for its configuration further up."""
+def _rootdir(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep pytest from looking for its configuration further up, and for other plugins."""
     pytester.makefile(".ini", pytest=_ADDOPTS)
+    for name, value in ALONE.items():
+        monkeypatch.setenv(name, value)
 
 
 def _settings(pytester: pytest.Pytester, *args: str) -> Settings:

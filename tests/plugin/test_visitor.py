@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from plugin_project import IN_PROCESS
+from plugin_project import ALONE, IN_PROCESS
 
 from pytest_goref.errors import InvalidValueError
 from pytest_goref.model import TestKey
@@ -37,6 +37,13 @@ def pytest_collection_modifyitems(items):
 """
 
 
+@pytest.fixture(autouse=True)
+def _alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep pytest from looking for other plugins."""
+    for name, value in ALONE.items():
+        monkeypatch.setenv(name, value)
+
+
 def requested(path: Path, *names: str) -> Path:
     """Write a request for tests of ``test_it.py``; return its file."""
     keys = tuple(TestKey("test_it.py", name) for name in names)
@@ -54,7 +61,7 @@ def run(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, path: Path, names: list[str], *options: str
 ) -> tuple[pytest.RunResult, list[list[Any]]]:
     monkeypatch.setenv(VISIT, str(requested(path, *names)))
-    result = pytester.runpytest_inprocess(IN_PROCESS, "-pno:asyncio", "-pno:anyio", "--goref", *options)
+    result = pytester.runpytest_inprocess(IN_PROCESS, "--goref", *options)
     return result, journal(path)
 
 
@@ -154,6 +161,6 @@ def test_a_wrong_request_is_a_usage_error(
         take_visit()
     monkeypatch.setenv(VISIT, str(tmp_path / "wrong"))
     pytester.makepyfile(TESTS)
-    result = pytester.runpytest_inprocess("-p", "no:asyncio", "--goref")
+    result = pytester.runpytest_inprocess(IN_PROCESS, "--goref")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: goref: environment variable GOREF_VISIT: *"])

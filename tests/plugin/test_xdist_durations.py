@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Final
 
 import pytest
@@ -130,9 +131,9 @@ def test_what_is_saved_is_timed_by_fresh_processes_without_workers(
     args = {"option": ("-n", "2", "--dist", "worksteal"), "auto": ("-nauto",)}.get(given, ())
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "2")
     if given == "environment":
-        monkeypatch.setenv("PYTEST_ADDOPTS", "-n2")
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"{os.environ['PYTEST_ADDOPTS']} -n2")
     if given == "ini":
-        marked.replace("pytest.ini", "addopts =", "addopts = -n 2")
+        marked.replace("pytest.ini", "[pytest]", "[pytest]\naddopts = -n 2")
 
     result = marked.run_apart(
         *args, "--goref-passes=counts,time", "--goref-rounds=2", "--goref-visits=2", "--goref-save=main"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -147,6 +149,16 @@ def test_stopping_at_a_failure_keeps_what_has_ended(dying: Project, option: str)
     assert not is_complete(dying)
 
 
+def _interrupted(session: subprocess.Popen[bytes]) -> str:
+    """Interrupt a session; return what it prints until nobody is left who could write."""
+    os.killpg(session.pid, signal.SIGINT)
+    try:
+        return session.communicate(timeout=60)[0].decode()
+    except subprocess.TimeoutExpired:  # an interrupt that meets a finalizer is lost: Python drops it
+        os.killpg(session.pid, signal.SIGINT)
+        return session.communicate(timeout=60)[0].decode()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are of POSIX")
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_an_interrupted_session_leaves_nothing_behind(
@@ -162,14 +174,14 @@ def test_an_interrupted_session_leaves_nothing_behind(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as session:
-        while not (dying.path / "waiting").exists():
-            assert session.poll() is None
-        os.killpg(session.pid, signal.SIGINT)
         try:
-            output = session.communicate(timeout=60)[0].decode()  # ends when nobody is left who could write
-        except subprocess.TimeoutExpired:  # an interrupt that meets a finalizer is lost: Python drops it
-            os.killpg(session.pid, signal.SIGINT)
-            output = session.communicate()[0].decode()
+            while not (dying.path / "waiting").exists():
+                assert session.poll() is None
+                time.sleep(0.01)
+            output = _interrupted(session)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(session.pid, signal.SIGKILL)
     assert session.returncode == pytest.ExitCode.INTERRUPTED, output
 
     assert output.count("goref: ") == 1

@@ -81,11 +81,20 @@ def stored(project: Project, name: str) -> list[str]:
     return list(json.loads(content)["tests"])
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, bytes]:
+    """The files of the baseline, once a test has saved it."""
+    return {}
+
+
 @pytest.fixture
-def suite(project: Project) -> Project:
+def suite(project: Project, kept: dict[str, bytes]) -> Project:
     """A project with tests that count, call, allocate and leak, all in one file; saved without xdist."""
     project.write({"test_suite.py": _SUITE})
-    assert project.run_apart("-n0", _EXACT, "--goref-save=plain").ret == 0
+    if not kept:
+        assert project.run_apart("-n0", _EXACT, "--goref-save=plain").ret == 0
+        kept.update(project.baseline("plain"))
+    project.put_baseline(kept, "plain")
     return project
 
 

@@ -79,7 +79,7 @@ def test_the_summary_is_printed_once(marked: Project) -> None:
 def test_plugins_may_be_loaded_by_name(
     marked: Project, plugin: str, workers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
 
     result = marked.run_apart("-p", plugin, *workers, COUNTS, "--goref-save=main")
 
