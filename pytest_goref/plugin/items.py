@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_goref.errors import InvalidValueError
+from pytest_goref.plugin.executions import Held, execute_measured
 from pytest_goref.plugin.interrupts import none_dropped
 from pytest_goref.plugin.keys import is_unstable, key_of, spelling_of
 from pytest_goref.plugin.measurement import ItemMeasurement, Plan
 from pytest_goref.plugin.neighbours import Neighbours
 from pytest_goref.plugin.phases import fail
 from pytest_goref.plugin.process_state import ProcessState
-from pytest_goref.plugin.protocol import Held, execute_measured, failed_silently
+from pytest_goref.plugin.protocol import failed_silently
 from pytest_goref.plugin.settings import Settings, gates_durations, is_measured, read_request
 from pytest_goref.plugin.temporary import TemporaryDirectories
 from pytest_goref.plugin.time_limit import TimeLimit

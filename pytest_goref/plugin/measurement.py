@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_goref.plugin.protocol import Execute
+    from pytest_goref.plugin.executions import Execute
     from pytest_goref.plugin.request import Request
     from pytest_goref.profilers.leaks import RunningLeaks
 
