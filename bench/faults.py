@@ -11,7 +11,8 @@ kills
     temporary file in it.
 pairs
     20 times two sessions save into one baseline at once, from nothing: each measures 30 tests, half of them
-    in a file that the other one writes too. All 60 tests and both runs must be there.
+    in a file that the other one writes too; every second time one of them has two workers of xdist. All 60
+    tests and both runs must be there, and the files be those of one session that saves all.
 interrupts
     40 times a session is interrupted (SIGINT) at a random moment of its passes. It must end with pytest's
     status, the profilers must be off, and what had finished must be in the history.
@@ -88,11 +89,13 @@ def pytest_unconfigure(config):
     file = os.environ.get("STATE")
     if file:
         import memray
-        state = [sys.getprofile() is None, gc.isenabled(), gc.get_freeze_count() < 2000]
+        state = [repr(sys.getprofile()), gc.isenabled(), gc.get_freeze_count() < 2000]
         with memray.Tracker(f"{file}.{os.getpid()}"):
             pass
         pathlib.Path(file).write_text(json.dumps(state))
 """
+_OFF: Final = ["None", True, True]
+"""No profile function, garbage is collected, and nothing is kept out of that."""
 
 
 class Suite:
@@ -193,19 +196,27 @@ def _until_there(flag: Path, process: subprocess.Popen[bytes]) -> float:
 def pairs(directory: Path) -> Iterator[str]:
     """Let two sessions save at once; yield what was lost."""
     names = {"test_a.py": 15, "test_b.py": 15, "test_shared.py": 30}
+    alone = Suite(directory / "pair-alone", names)
+    alone.run(*_SAVE)
     for number in range(PAIRS):
+        workers = ("-p", "xdist", "-n2") if number % 2 else ()
         suite = Suite(directory / f"pair-{number}", names)
         first = [f"test_shared.py::test_it[{n}]" for n in range(15)]
         second = [f"test_shared.py::test_it[{n}]" for n in range(15, 30)]
-        both = [suite.start(*_SAVE, "test_a.py", *first), suite.start(*_SAVE, "test_b.py", *second)]
+        both = [
+            suite.start(*_SAVE, "test_a.py", *first),
+            suite.start(*_SAVE, *workers, "test_b.py", *second),
+        ]
         if [process.wait() for process in both] != [0, 0]:
             yield f"pair {number}: a session failed: {(suite.directory / 'output.txt').read_text()}"
         baseline = Baselines(suite.cache).open("main")
         if len([key for key in baseline.keys() if baseline.get(key)]) != 60:  # noqa: SIM118 - no mapping
             yield f"pair {number}: {len(list(baseline.keys()))} of 60 tests are in the baseline"
+        if suite.baseline() != alone.baseline():
+            yield f"pair {number}: the baseline is not that of one session that saves all"
         if suite.runs() != [30, 30]:
             yield f"pair {number}: the history holds {suite.runs()}, not two runs of 30 tests"
-    print(f"pairs: {PAIRS} times two sessions saved at once")
+    print(f"pairs: {PAIRS} times two sessions saved at once, half of them with one under xdist")
 
 
 def interrupts(directory: Path) -> Iterator[str]:
@@ -223,10 +234,12 @@ def interrupts(directory: Path) -> Iterator[str]:
         sleep(random.uniform(0.0, 2.0))  # noqa: S311 - no secret
         process.send_signal(signal.SIGINT)
         status = process.wait()
+        output = (suite.directory / "output.txt").read_text()
         if status != 2:
-            yield f"interrupt {number}: status {status}"
-        elif not state.exists() or json.loads(state.read_text()) != [True] * 3:
-            yield f"interrupt {number}: a profiler is still on"
+            yield f"interrupt {number}: status {status}: {output[-2000:]}"
+        elif not state.exists() or json.loads(state.read_text()) != _OFF:
+            left = state.read_text() if state.exists() else "no state"
+            yield f"interrupt {number}: a profiler is still on: {left}: {output[-2000:]}"
         kept += len(suite.runs()) - before
     if "INTERNALERROR" in (suite.directory / "output.txt").read_text():
         yield "interrupts: INTERNALERROR"
@@ -277,11 +290,12 @@ PROOFS: Final[Mapping[str, Callable[[Path], Iterator[str]]]] = {
 
 def main() -> int:
     """Do what the command line names; return the status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else a job in the background ignores it
     wrong = []
     with tempfile.TemporaryDirectory() as name:
         for word in sys.argv[1:] or PROOFS:
             for text in PROOFS[word](Path(name)):
-                print(text)
+                print(text, flush=True)
                 wrong.append(text)
     print(f"{len(wrong)} lost or wrong")
     return 1 if wrong else 0

@@ -9,6 +9,7 @@ ever. It prints a line for each, and exits with 1 when a byte differs.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import subprocess
@@ -48,6 +49,8 @@ DISTRIBUTIONS = {
     "--tx=2*popen --dist=each": "each",
 }
 TESTS = 60
+MOST_LINES = 40
+"""How many lines of a difference are printed."""
 LIMIT_S = 120
 """How long one session may take."""
 
@@ -75,6 +78,16 @@ def content(directory: Path, name: str) -> bytes:
     return file.read_bytes()
 
 
+def _lines(tests: dict[str, object]) -> list[str]:
+    return json.dumps(tests, indent=1).splitlines()
+
+
+def tell_differences(which: str, expected: list[str], written: list[str]) -> None:
+    """Print the lines that a save has differently."""
+    for line in list(difflib.unified_diff(expected, written, lineterm=""))[:MOST_LINES]:
+        print(f"    {which}: {line}", flush=True)
+
+
 def measure_distributions(directory: Path, times: int) -> bool:
     """Save under each distribution; return whether every save wrote the bytes of the one without workers."""
     save(directory, "plain", "-n0")
@@ -83,7 +96,11 @@ def measure_distributions(directory: Path, times: int) -> bool:
         same = 0
         for number in range(times):
             save(directory, f"{name}-{number}", options)
-            same += content(directory, f"{name}-{number}") == expected
+            written = content(directory, f"{name}-{number}")
+            same += written == expected
+            tell_differences(
+                f"{options}, save {number}", expected.decode().splitlines(), written.decode().splitlines()
+            )
         print(f"{options:28} {same} of {times} saves are the bytes of a save with -n0", flush=True)
         fine = fine and same == times
     return fine
@@ -91,13 +108,15 @@ def measure_distributions(directory: Path, times: int) -> bool:
 
 def measure_deaths(directory: Path, times: int) -> bool:
     """Kill a worker in each save; return whether each lost the running test and nothing else."""
-    expected = json.loads(content(directory, "plain"))["tests"]
+    expected = save(directory, "alive", "-n0", DIES="-1", HOW="not")
     good = 0
     for number in range(times):
         dying, how = number * 7 % TESTS, ("exit", "kill")[number % 2]
-        saved = save(directory, f"dying-{number}", "-n2", DIES=str(dying), HOW=how)
+        saved = save(directory, f"dying-{number}", "-n2", DIES=f"{dying:02}", HOW=how)
         lost = f"test_it[{dying}]"
-        good += saved == {name: entry for name, entry in expected.items() if name != lost}
+        kept = {name: entry for name, entry in expected.items() if name != lost}
+        good += saved == kept
+        tell_differences(f"death {number}", _lines(kept), _lines(saved))
     print(f"{'a worker is killed':28} {good} of {times} saves hold all tests but the running one", flush=True)
     return good == times
 

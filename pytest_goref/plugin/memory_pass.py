@@ -24,7 +24,9 @@ def memory_pass(context: PassContext) -> None:
     """
     times, taken = 1, 0
     while taken < times:
-        execution = context.execute(Region((context.tools.memory,), clock=context.tools.clock))
+        execution = context.undisturbed(
+            lambda: context.execute(Region((context.tools.memory,), clock=context.tools.clock))
+        )
         if execution.failure:
             _give_up(context, execution)
             return
@@ -35,8 +37,7 @@ def memory_pass(context: PassContext) -> None:
 
 def _give_up(context: PassContext, execution: Execution) -> None:
     """Say that the test fails under memray, unless it fails without it too."""
-    if execution.capture is not None:
-        execution.capture.unlink(missing_ok=True)
+    execution.drop_capture()
     context.collected.add(context.run())
     text = f"allocations are not measured: the test fails under memray ({execution.failure})"
     context.collected.note(Problem(ProblemKind.SKIPPED, text))

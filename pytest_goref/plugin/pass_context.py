@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_goref.metrics import CALLS, REFS
 from pytest_goref.model import Exactness, Measurements, Metric, Problem, Round, Samples, Visit
 from pytest_goref.plugin.region import Execution, Iterations, Region
+from pytest_goref.profilers.bystanders import Bystanders
 from pytest_goref.profilers.clock import SYSTEM_CLOCK, Clock
 from pytest_goref.profilers.kernels import KERNELS, Kernels
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 COUNTED_TIMES: Final = 9
 """How many executions count refs where that is cheap: the two that count calls, the warm-ups, five rounds."""
+
+_MOST_DISTURBED: Final = 2
+"""Executions of one test that are forgotten because other threads ran meanwhile: some threads always do."""
 
 
 class NotRepeatableError(Exception):
@@ -71,6 +75,7 @@ class Collected:
         self.concurrent = False
         self._codes: set[str] = set()
         self.problems: list[Problem] = []
+        self.disturbed = 0
 
     def add(self, execution: Execution) -> None:
         """Add the counts, times and problems of an execution."""
@@ -193,6 +198,16 @@ class PassContext:
         if execution.failure:
             raise NotRepeatableError(execution.failure)
         return execution
+
+    def undisturbed(self, execute: Callable[[], Execution]) -> Execution:
+        """Return what ``execute`` has seen while no thread ran that is not the test's, if that can be had."""
+        while True:
+            bystanders = Bystanders()
+            execution = execute()
+            if self.collected.disturbed == _MOST_DISTURBED or not bystanders.have_run():
+                return execution
+            self.collected.disturbed += 1
+            execution.drop_capture()
 
     def run_watched(self, *profilers: Profiler) -> Execution:
         """Execute once and take note of what is left behind after the tear-down.

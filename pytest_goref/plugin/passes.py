@@ -93,7 +93,7 @@ def counts_pass(context: PassContext) -> None:
 def _count_calls(context: PassContext, times: int) -> None:
     for _ in range(times):
         try:
-            execution = context.run_watched(context.tools.calls)
+            execution = context.undisturbed(lambda: context.run_watched(context.tools.calls))
         except NotRepeatableError as error:
             # The test may be fine and only object to a profiler, for example because it starts its own.
             try:

@@ -58,6 +58,11 @@ class Execution:
     code: str = ""
     failure: str = ""
 
+    def drop_capture(self) -> None:
+        """Delete the file that nobody will ask for."""
+        if self.capture is not None:
+            self.capture.unlink(missing_ok=True)
+
 
 class Iterations:
     """How many calls each inner loop of a test needs; learned in its first timed executions."""
@@ -119,14 +124,16 @@ class Region:
             raise
 
     def __exit__(self, *_exception: object) -> None:
-        """Stop the profilers, whatever the test did; an interrupt in one of them leaves no other on."""
+        """Stop the profilers, whatever the test did; an interrupt leaves none on."""
         try:
             while self._running:
-                observation = self._guarded(self._running.pop().stop)
+                observation = self._guarded(self._running[-1].stop)
+                self._running.pop()
                 if observation is not None:
                     self._observations.append(observation)
         except BaseException:
-            self.__exit__()
+            while self._running:  # the one that was interrupted is stopped again: it may be on still
+                self._guarded(self._running.pop().stop)
             raise
 
     def _guarded(self, act: Callable[[], _T]) -> _T | None:

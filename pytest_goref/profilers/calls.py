@@ -78,10 +78,11 @@ class CallsProfiler:
         heap = QuietHeap()
         try:
             profile.enable()
+            return RunningCalls(profile, heap, self._names)
         except BaseException:
+            profile.disable()
             heap.give_back()
             raise
-        return RunningCalls(profile, heap, self._names)
 
 
 def _setting_again(base: type[cProfile.Profile]) -> cProfile.Profile:

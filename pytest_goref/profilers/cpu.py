@@ -60,16 +60,26 @@ class CpuProfiler:
         # A test is cut out of its stack by what it shares with this one; in an event loop it shares nothing
         # else, and what other coroutines do in the meantime is its time as well.
         profiler = Profiler(interval=SAMPLE_NS / _SECOND_NS, async_mode="disabled")
-        # It may print advice on slow clocks, which nobody who runs tests can follow.
-        with contextlib.redirect_stderr(io.StringIO()):
-            profiler.start()
         self._phase = (self._phase + _GOLDEN) % 1
         threads = ThreadSampler(self._clock, self._phase)
-        until_ns = self._clock.wall_ns() + round(self._phase * SAMPLE_NS)
-        while self._clock.wall_ns() < until_ns:
-            pass
-        threads.start()
-        return RunningCpu(profiler, threads, self._names, self._clock)
+        try:
+            # It may print advice on slow clocks, which nobody who runs tests can follow.
+            with contextlib.redirect_stderr(io.StringIO()):
+                profiler.start()
+            until_ns = self._clock.wall_ns() + round(self._phase * SAMPLE_NS)
+            while self._clock.wall_ns() < until_ns:
+                pass
+            threads.start()
+            return RunningCpu(profiler, threads, self._names, self._clock)
+        except BaseException:
+            _turn_off(threads)
+            raise
+
+
+def _turn_off(threads: ThreadSampler) -> None:
+    """Turn off what is on, which pyinstrument does not do when Ctrl-C meets it half-way."""
+    sys.setprofile(None)
+    threads.stop()
 
 
 class RunningCpu:
@@ -87,8 +97,12 @@ class RunningCpu:
     def stop(self) -> Observation:
         """Return the sampled stacks of the test; elapsed and covered time are of the starting thread."""
         elapsed_ns = max(self._clock.wall_ns() - self._began_ns, 0)
-        in_threads = self._threads.stop()
-        session = self._profiler.stop()
+        try:
+            in_threads = self._threads.stop()
+            session = self._profiler.stop()
+        except BaseException:
+            _turn_off(self._threads)
+            raise
         # A test that sets the clock makes samples that begin before it, or last for years.
         longest = (elapsed_ns + 2 * SAMPLE_NS) / _SECOND_NS
         samples = [sample for sample in session.frame_records if 0 < sample[1] <= longest]

@@ -21,9 +21,9 @@ class QuietHeap:
 
     def __init__(self) -> None:
         self._frozen = gc.get_freeze_count() <= _FROZEN_AT_START
-        if self._frozen:
-            gc.freeze()
         try:
+            if self._frozen:
+                gc.freeze()
             gc.collect()  # counts from zero, and empties the free lists of the interpreter
         except BaseException:  # Ctrl-C
             self.give_back()

@@ -89,7 +89,8 @@ class RunningLeaks:
         if tasks is not None:
             left[LEAKED_TASKS] = tasks
         if self._refs is not None:
-            left[LEAKED_REFS] = self._refs.leaked().counted[LEAKED_REFS]
+            with contextlib.suppress(ProfilerUnavailableError):  # as above
+                left[LEAKED_REFS] = self._refs.leaked().counted[LEAKED_REFS]
         return Observation(left)
 
 

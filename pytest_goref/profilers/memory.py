@@ -61,7 +61,12 @@ class MemoryProfiler:
             return
         self._is_prepared = True
         with contextlib.suppress(ProfilerUnavailableError):  # it will be told when it is to measure
-            self.start().cancel()
+            running = self.start()
+            try:
+                running.cancel()
+            except BaseException:  # Ctrl-C, perhaps before anything was stopped
+                running.cancel()
+                raise
 
     def start(self) -> RunningMemory:
         """Start memray.
@@ -78,6 +83,7 @@ class MemoryProfiler:
         except ImportError:
             raise _unavailable("memray is not installed, or does not run on this system") from None
         heap: QuietHeap | None = None
+        entered: Tracker | None = None
         try:
             capture = self._new_capture()
             tracker = memray.Tracker(
@@ -91,11 +97,16 @@ class MemoryProfiler:
             frames = walk_stack(inspect.currentframe())
             begun_in = [(frame.f_code.co_name, frame.f_code.co_filename) for frame, _ in frames]
             enter(tracker)
-        except (OSError, RuntimeError) as error:
+            entered = tracker
+            return RunningMemory(tracker, capture, heap, self._names, Stem(begun_in[::-1]))
+        except BaseException as error:
+            if entered is not None:  # and then interrupted
+                leave(entered)
             if heap is not None:
                 heap.give_back()
-            raise _unavailable(f"memray does not start ({error})") from error
-        return RunningMemory(tracker, capture, heap, self._names, Stem(begun_in[::-1]))
+            if isinstance(error, OSError | RuntimeError):
+                raise _unavailable(f"memray does not start ({error})") from error
+            raise
 
     def _new_capture(self) -> Path:
         """Return a file that is not there yet."""
@@ -136,9 +147,11 @@ class RunningMemory:
 
     def cancel(self) -> None:
         """Stop, and forget what was seen."""
-        leave(self._tracker)
-        self._heap.give_back()
-        self._capture.unlink(missing_ok=True)
+        try:
+            leave(self._tracker)
+        finally:
+            self._heap.give_back()
+            self._capture.unlink(missing_ok=True)
 
     def stop(self) -> Observation:
         """Return what was allocated, in numbers and by stack, and the file with all of it.

@@ -33,13 +33,12 @@ class ThreadSampler:
     def __init__(self, clock: Clock, phase: float = 0.0) -> None:
         self._clock = clock
         self._passed_ns = round(phase * SAMPLE_NS)
-        self._before: Any = None
+        self._before: Any = threading.getprofile()
         self._samples: list[Sample] = []
         self._stopped = False
 
     def start(self) -> None:
         """Let new threads begin with a sampler."""
-        self._before = threading.getprofile()
         threading.setprofile(self._begin)
 
     def stop(self) -> list[Sample]:

@@ -113,6 +113,10 @@ def acquire_natively(lock: BaseFileLock, timeout_s: float) -> None:
             lock.acquire(timeout=timeout_s)
         except UserWarning as error:
             raise NotImplementedError("the file system has no locks") from error
+        except BaseExceptionGroup as group:  # Ctrl-C while filelock undid what Ctrl-C has stopped
+            if group.subgroup(KeyboardInterrupt) is None:
+                raise
+            raise KeyboardInterrupt from group
 
 
 def _remedy(error: Exception) -> str:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from plugin_project import COUNTS, Project, closing_line
 
 from pytest_goref.model import TestKey
+from pytest_goref.plugin.region import Region
+from pytest_goref.profilers import Observation
+from pytest_goref.profilers.calls import CallsProfiler
+from pytest_goref.profilers.memory import MemoryProfiler
+from pytest_goref.profilers.places import Places
+from pytest_goref.profilers.watcher import unwatched
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytest_plugins = ("plugin_project",)
 
@@ -21,6 +31,7 @@ import gc, json, os, pathlib, signal, sys
 import memray
 import pytest
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores it
 PHASE, NUMBER = os.environ.get("PHASE", ":0").split(":")
 executions = 0
 
@@ -137,6 +148,108 @@ def pytest_sessionfinish():
         assert TestKey("test_it.py", "test_finished") in {
             r.key for r in interruptible.history.results(run.id or 0)
         }
+
+
+_MEETS_PYINSTRUMENT: Final = """
+import pyinstrument
+
+start = pyinstrument.Profiler.start
+
+def interrupted_start(*args, **kwargs):
+    start(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGINT)
+
+pyinstrument.Profiler.start = interrupted_start
+"""
+
+
+def test_ctrl_c_when_pyinstrument_has_just_started(interruptible: Project) -> None:
+    interruptible.write({"conftest.py": _CONFTEST.replace("{name}", "SIGINT") + _MEETS_PYINSTRUMENT})
+
+    result = interruptible.run_apart("--goref", "--goref-passes=cpu", "-p", "no:cacheprovider")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert json.loads((interruptible.path / "state.json").read_text())[:3] == [True, True, True]
+
+
+_DROPPED: Final = """
+import os, pathlib, signal
+import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+EXECUTIONS = []
+
+class Finalized:
+    def __del__(self):
+        if len(EXECUTIONS) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+@pytest.mark.profile
+def test_interrupted():
+    EXECUTIONS.append(1)
+    Finalized()
+
+@pytest.mark.profile
+def test_never():
+    pathlib.Path("never").touch()
+"""
+
+
+def test_ctrl_c_that_python_drops_in_a_finalizer(project: Project) -> None:
+    project.write({"test_it.py": _DROPPED})
+
+    result = project.run_apart("--goref", COUNTS, "-p", "no:cacheprovider")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in result.stdout.str()
+    assert not (project.path / "never").exists()
+
+
+class Stopping:
+    """A profiler that is interrupted when it is first stopped, or not."""
+
+    def __init__(self, *, interrupted: bool) -> None:
+        self._interrupted = interrupted
+        self.stops = 0
+
+    def start(self) -> Stopping:
+        return self
+
+    def stop(self) -> Observation:
+        self.stops += 1
+        if self._interrupted and self.stops == 1:
+            raise KeyboardInterrupt
+        return Observation()
+
+
+def test_what_is_interrupted_when_it_stops_is_stopped_again() -> None:
+    first, second = Stopping(interrupted=False), Stopping(interrupted=True)
+    with pytest.raises(KeyboardInterrupt), Region((first, second)):
+        pass
+
+    assert (first.stops, second.stops) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("profiler", "running"), [(CallsProfiler, "calls.RunningCalls"), (MemoryProfiler, "memory.RunningMemory")]
+)
+def test_ctrl_c_between_a_profiler_and_the_test(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    profiler: type[CallsProfiler | MemoryProfiler],
+    running: str,
+) -> None:
+    def interrupted(*_parts: object) -> None:
+        raise KeyboardInterrupt
+
+    tool, frozen = profiler(Places(tmp_path)), gc.get_freeze_count()
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pytest_goref.profilers.{running}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            unwatched(tool.start)
+
+    assert gc.get_freeze_count() <= frozen
+    unwatched(lambda: tool.start().stop())  # refuses while another one is on
 
 
 def test_a_session_that_is_told_to_end(interruptible: Project, monkeypatch: pytest.MonkeyPatch) -> None:
