@@ -25,9 +25,14 @@ from pytest_goref.tracker import (
     Tracker,
     disable,
     enable,
+    engine,
     get_tracker,
     is_enabled,
 )
+
+TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
+if TYPE_CHECKING:
+    from pytest_goref.tracker.spans import Recorder
 
 __version__ = "0.1.0"
 
@@ -36,11 +41,13 @@ __all__ = [
     "Entry",
     "GorefError",
     "GorefWarning",
+    "Recorder",
     "Ref",
     "Snapshot",
     "Tracker",
     "disable",
     "enable",
+    "engine",
     "get_tracker",
     "is_enabled",
     "ref",
@@ -54,3 +61,11 @@ ref = _root.ref
 track = _root.track
 snapshot = _root.snapshot
 reset = _root.reset
+
+
+def __getattr__(name: str) -> object:
+    if name != "Recorder":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pytest_goref.tracker import engines  # noqa: PLC0415 - few programs record
+
+    return engines.Recorder

@@ -47,6 +47,7 @@ _DESCRIPTOR: Final = re.compile(
 )
 _BUILTIN: Final = re.compile(r"<(?:built-in )?(?:method|function) (?P<name>.+?)(?: of .+)?>")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
+_TRACKER_IN_C: Final = "pytest_goref.tracker._speed."
 
 
 class CallsProfiler:
@@ -213,7 +214,8 @@ class FunctionNames:
     def _subject(self, code: types.CodeType | str) -> tuple[str, bool]:
         """Return the subject of ``code`` ("" for the test runner) and whether it is project code."""
         if isinstance(code, str):
-            return c_function_name(code), False
+            name = c_function_name(code)
+            return "" if name.startswith(_TRACKER_IN_C) else name, False
         return self._places.function(code.co_filename, code.co_qualname)
 
 

@@ -24,7 +24,8 @@ from pytest_goref.profilers.heap import QuietHeap
 from pytest_goref.profilers.recorded import Allocators, Reading
 from pytest_goref.profilers.tracking import enter, leave
 from pytest_goref.profilers.watcher import watcher
-from pytest_goref.tracker import core, entry, get_tracker, ledger
+from pytest_goref.tracker import __file__ as tracker_file
+from pytest_goref.tracker import get_tracker
 
 if TYPE_CHECKING:
     from memray import Tracker
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from pytest_goref.profilers.allocations import Allocations
     from pytest_goref.profilers.places import Places
 
-_TRACKER_FILES: Final = tuple(str(module.__file__) for module in (core, entry, ledger))
+_TRACKER_FILES: Final = tuple(
+    str(Path(tracker_file).with_name(name)) for name in ("aside.py", "core.py", "entry.py", "ledger.py")
+)
 
 
 class MemoryProfiler:

@@ -5,9 +5,8 @@ PYTEST_DONT_REWRITE: an application may import this module before pytest starts.
 
 from __future__ import annotations
 
-from pytest_goref.tracker.core import Tracker, disable, enable, get_tracker, is_enabled
+from pytest_goref.tracker.engines import Ref, Tracker, disable, enable, engine, get_tracker, is_enabled
 from pytest_goref.tracker.entry import Entry
-from pytest_goref.tracker.ledger import Ref
 from pytest_goref.tracker.snapshot import Snapshot
 
-__all__ = ["Entry", "Ref", "Snapshot", "Tracker", "disable", "enable", "get_tracker", "is_enabled"]
+__all__ = ["Entry", "Ref", "Snapshot", "Tracker", "disable", "enable", "engine", "get_tracker", "is_enabled"]

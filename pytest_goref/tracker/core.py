@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from pytest_goref.errors import InvalidValueError
-from pytest_goref.tracker.ledger import UNCOUNTED, Ledger, Ref, switch
+from pytest_goref.tracker.ledger import LIMIT_OF_RECORDED, UNCOUNTED, Ledger, RecordedRef, Ref, exact_str, switch
 from pytest_goref.tracker.snapshot import Snapshot
 
 TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
@@ -16,15 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ParamSpec, TypeVar, overload
 
+    from pytest_goref.tracker.spans import Recorder
+
     P = ParamSpec("P")
     R = TypeVar("R")
     F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _exact_str(text: str, what: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"{what} must be a str, got {type(text).__name__}; convert it with str()")
-    return str.__str__(text)
 
 
 class Tracker:
@@ -39,7 +35,7 @@ class Tracker:
 
     """
 
-    __slots__ = ("__weakref__", "_children", "_clock_ns", "_ledgers", "_name", "_parent", "_warned")
+    __slots__ = ("__weakref__", "_children", "_clock_ns", "_ledgers", "_name", "_parent", "_recorder", "_warned")
 
     # A default, as freezegun replaces the functions of the time module in the globals of every module.
     def __init__(self, *, clock_ns: Callable[[], int] = time.perf_counter_ns) -> None:
@@ -48,6 +44,7 @@ class Tracker:
         self._parent: Tracker | None = None
         self._children: dict[str, Tracker] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._recorder: Recorder | None = None
         self._warned: set[str] = set()
 
     @property
@@ -80,7 +77,7 @@ class Tracker:
         """
         node = self
         for part in path:
-            name = _exact_str(part, "the name of a scope")
+            name = exact_str(part, "the name of a scope")
             if not name:
                 raise InvalidValueError(
                     f"the name of a scope must not be empty, got {path!r}; leave the part out"
@@ -92,13 +89,19 @@ class Tracker:
         child = Tracker(clock_ns=self._clock_ns)
         child._name = name
         child._parent = self
+        child._recorder = self._recorder
         return self._children.setdefault(name, child)
 
     def _ledger_of(self, key: str) -> Ledger:
         """Return the ledger of any valid key, made on first use."""
-        key = _exact_str(key, "the key of a reference")
+        key = exact_str(key, "the key of a reference")
         ledgers = self._ledgers
-        return ledgers.get(key) or ledgers.setdefault(key, Ledger(key, self._clock_ns, self._warned))
+        return ledgers.get(key) or ledgers.setdefault(key, self._new_ledger(key))
+
+    def _new_ledger(self, key: str) -> Ledger:
+        ledger = Ledger(key, self._clock_ns, self._warned)
+        ledger.record(self._recorder, self.path)
+        return ledger
 
     def ref(self, key: str) -> Ref:
         """Begin a use of ``key``; end it with ``deref()`` or use it as a context manager.
@@ -117,6 +120,8 @@ class Tracker:
             ledger = self._ledger_of(key)
         log = ledger.log
         if len(log) > ledger.limit:
+            if ledger.limit == LIMIT_OF_RECORDED:
+                return RecordedRef.begun(ledger)
             ledger.absorb()
         handle = Ref()  # what can fail stands before the begin is counted
         handle._ledger = ledger  # noqa: SLF001 - a constructor in Python would cost half as much again
@@ -142,15 +147,13 @@ class Tracker:
             TypeError: what is decorated is not a function, or the key is not a string.
 
         """
-        if target is None or isinstance(target, str):
-            key = None if target is None else _exact_str(target, "the key of a function")
-            return lambda function: self._tracked(function, key)
-        return self._tracked(target, None)
-
-    def _tracked(self, function: F, key: str | None) -> F:
         from pytest_goref.tracker import decorate  # noqa: PLC0415 - few starts need inspect
 
-        return decorate.tracked(function, key, self.ref, self._timed)
+        return decorate.track(self, target)
+
+    @property
+    def _is_on(self) -> bool:
+        return switch.on
 
     def _timed(self, function: Callable[P, R], key: str) -> Callable[P, R]:
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -162,6 +165,9 @@ class Tracker:
                 ledger = self._ledger_of(key)
             log = ledger.log
             if len(log) > ledger.limit:
+                if ledger.limit == LIMIT_OF_RECORDED:
+                    with RecordedRef.begun(ledger):
+                        return function(*args, **kwargs)
                 ledger.absorb()
             clock_ns = ledger.clock_ns
             started_ns = clock_ns()
@@ -189,6 +195,27 @@ class Tracker:
         for child in self.children.values():
             child.settle()
 
+    def record(self, recorder: Recorder | None, /) -> None:
+        """Keep the stamps of every reference of this tracker and its children that begins and ends from now on.
+
+        Args:
+            recorder: a ``Recorder``; None stops recording.
+
+        Raises:
+            TypeError: it is something else.
+
+        """
+        if recorder is not None:
+            from pytest_goref.tracker.spans import Recorder  # noqa: PLC0415 - few programs record
+
+            if not isinstance(recorder, Recorder):
+                raise TypeError(f"a tracker records in a Recorder or in None, got {recorder!r}")
+        self._recorder = recorder
+        for ledger in self._ledgers.copy().values():
+            ledger.record(recorder, self.path)
+        for child in self.children.values():
+            child.record(recorder)
+
     def reset(self, *, recursive: bool = False) -> None:
         """Forget every figure of this tracker; references begun before count nowhere when they end.
 
@@ -203,22 +230,6 @@ class Tracker:
 
     def __repr__(self) -> str:
         return f"<Tracker {'/'.join(self.path) or 'root'!r}>"
-
-
-_root = Tracker()
-
-
-def get_tracker(*path: str) -> Tracker:
-    """Return the tracker at ``path`` of the process-wide tree: the same object for the same path.
-
-    Without a path it is the root, the one behind ``pytest_goref.ref`` and ``pytest_goref.track``.
-
-    Raises:
-        InvalidValueError: a name is empty.
-        TypeError: a name is not a string.
-
-    """
-    return _root.child(*path)
 
 
 def enable() -> None:

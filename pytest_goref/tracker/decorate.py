@@ -11,17 +11,16 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from pytest_goref.tracker.ledger import switch
+from pytest_goref.tracker.ledger import exact_str
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 
+    from pytest_goref.tracker.core import Tracker
     from pytest_goref.tracker.ledger import Ref
 
     RefOf = Callable[[str], Ref]
     """Begins a reference to a key."""
-    Timed = Callable[[Callable[..., Any], str], Callable[..., Any]]
-    """Makes the plain function that counts its calls of another."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,30 +29,36 @@ S = TypeVar("S")
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-def tracked(target: F, key: str | None, ref: RefOf, timed: Timed) -> F:
-    """Return ``target`` so that each call counts as one use of ``key``; as it is while tracking is disabled.
+def track(tracker: Tracker, target: F | str | None) -> F | Callable[[F], F]:
+    """Return what ``Tracker.track`` of either engine returns.
 
     Args:
-        target: a function, or the classmethod or staticmethod of one.
-        key: None for the module and qualified name of the function.
-        ref: counts the calls of coroutine and generator functions.
-        timed: counts the calls of all others.
+        tracker: counts the calls.
+        target: what is decorated, or the key, or None where a decorator without a key is to be returned.
 
     Raises:
-        TypeError: ``target`` is something else, or has no name and no key is given.
+        TypeError: what is decorated is no function, or has no name and no key is given.
 
     """
+    if target is None or isinstance(target, str):
+        key = None if target is None else exact_str(target, "the key of a function")
+        return lambda function: _tracked(tracker, function, key)
+    return _tracked(tracker, target, None)
+
+
+def _tracked(tracker: Tracker, target: F, key: str | None) -> F:
+    """Return ``target`` so that each call counts as one use of ``key``; as it is while tracking is disabled."""
     if isinstance(target, classmethod | staticmethod):
-        function = tracked(target.__func__, key, ref, timed)
+        function = _tracked(tracker, target.__func__, key)
         return target if function is target.__func__ else cast("F", type(target)(function))
     if isinstance(target, type) or not callable(target):
         raise TypeError(
             f"track decorates functions and methods, not {type(target).__name__} objects; "
             "decorate the functions inside it"
         )
-    if not switch.on:
+    if not tracker._is_on:  # noqa: SLF001 - this is the rest of Tracker.track
         return target
-    return cast("F", functools.wraps(target)(_counted(target, key or _name_of(target), ref, timed)))
+    return cast("F", functools.wraps(target)(_counted(tracker, target, key or _name_of(target))))
 
 
 def _name_of(function: Callable[..., object]) -> str:
@@ -65,16 +70,16 @@ def _name_of(function: Callable[..., object]) -> str:
         ) from None
 
 
-def _counted(function: Callable[..., Any], key: str, ref: RefOf, timed: Timed) -> Callable[..., Any]:
+def _counted(tracker: Tracker, function: Callable[..., Any], key: str) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function):
-        return _counted_coroutine(function, key, ref)
+        return _counted_coroutine(function, key, tracker.ref)
     if inspect.isasyncgenfunction(function):
-        return _counted_async_generator(function, key, ref)
+        return _counted_async_generator(function, key, tracker.ref)
     if inspect.isgeneratorfunction(function):
-        counted = _counted_generator(function, key, ref)
+        counted = _counted_generator(function, key, tracker.ref)
         flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
         return types.coroutine(counted) if flags & inspect.CO_ITERABLE_COROUTINE else counted
-    return timed(function, key)
+    return tracker._timed(function, key)  # noqa: SLF001 - this is the rest of Tracker.track
 
 
 def _counted_coroutine(

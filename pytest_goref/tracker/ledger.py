@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from _thread import allocate_lock
 
-from pytest_goref.errors import DoubleDerefWarning
+from pytest_goref.tracker.aside import warn_of_second_end
 from pytest_goref.tracker.entry import Entry
 
 TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
@@ -25,8 +25,24 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from pytest_goref.tracker.spans import Recorder
+
 _FIRST_LIMIT = 32
 _LAST_LIMIT = 256
+LIMIT_OF_RECORDED = -1
+"""Every log is longer: recording costs nothing where nobody records, as only long logs are looked at."""
+
+
+def exact_str(text: str, what: str) -> str:
+    """Return ``text`` as no subclass of str, which may compare as it pleases.
+
+    Raises:
+        TypeError: it is none at all.
+
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a str, got {type(text).__name__}; convert it with str()")
+    return str.__str__(text)
 
 
 class Switch:
@@ -60,14 +76,24 @@ if hasattr(os, "register_at_fork"):
 class Ledger:
     """The log of one key and what is needed to write it."""
 
-    __slots__ = ("clock_ns", "key", "limit", "log", "warned")
+    __slots__ = ("clock_ns", "key", "limit", "log", "recording", "warned")
 
     def __init__(self, key: str, clock_ns: Callable[[], int], warned: set[str]) -> None:
         self.key = key
         self.clock_ns = clock_ns
         self.log: list[Any] = [Entry(origin=object())]
         self.limit = _FIRST_LIMIT
+        self.recording: tuple[Recorder, tuple[str, ...]] | None = None
         self.warned = warned
+
+    def record(self, recorder: Recorder | None, path: tuple[str, ...]) -> None:
+        """Keep the stamps of what begins and ends from now on, unless ``recorder`` is None."""
+        if recorder is not None:
+            self.recording = recorder, path
+            self.limit = LIMIT_OF_RECORDED
+        elif self.recording:
+            self.recording = None
+            self.limit = _LAST_LIMIT
 
     def absorb(self) -> None:
         """Replace the events by totals that include them, unless a thread is doing so already.
@@ -81,13 +107,15 @@ class Ledger:
             events = [*self.log]
             head = events.pop(0)
             self.log[: len(events) + 1] = [head.after(events)]
-            self.limit = min(2 * self.limit, _LAST_LIMIT)  # only a busy key has a long log
+            if self.limit != LIMIT_OF_RECORDED:
+                self.limit = min(2 * self.limit, _LAST_LIMIT)  # only a busy key has a long log
         finally:
             lock.release()
 
     def settle(self) -> None:
         """Absorb now, and have the next absorption wait as long as it ever does."""
-        self.limit = _LAST_LIMIT
+        if self.limit != LIMIT_OF_RECORDED:
+            self.limit = _LAST_LIMIT
         if len(self.log) > 1:
             self.absorb()
 
@@ -137,17 +165,49 @@ class Ref:
 
     def _warn_of_second_end(self) -> None:
         ledger = self._ledger
-        if ledger.key in ledger.warned:
-            return
-        import warnings  # noqa: PLC0415 - not loaded in a program that does nothing wrong
+        if ledger.key not in ledger.warned:
+            warn_of_second_end(ledger.key, ledger.warned, stacklevel=4)
 
-        warnings.warn(
-            f"the reference to {ledger.key!r} was ended twice; the second end changed nothing. "
-            "End each reference once, by deref() or by a with block",
-            DoubleDerefWarning,
-            stacklevel=3,
-        )
-        ledger.warned.add(ledger.key)  # not reached when the warning is an error: it is raised each time
+
+class RecordedRef(Ref):
+    """A reference whose stamps are kept."""
+
+    __slots__ = ()
+
+    @classmethod
+    def begun(cls, ledger: Ledger) -> RecordedRef:
+        """Begin a use of the key of ``ledger``."""
+        if len(ledger.log) > _LAST_LIMIT:
+            ledger.absorb()
+        handle = cls()
+        handle._ledger = ledger
+        ledger.log.append(None)
+        handle._started = [ledger.clock_ns()]
+        return handle
+
+    def deref(self) -> None:
+        """End the reference and keep its stamps."""
+        if not self._end():
+            self._warn_of_second_end()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._end() and error is None:
+            self._warn_of_second_end()
+
+    def _end(self) -> bool:
+        try:
+            started_ns = self._started.pop()
+        except IndexError:
+            return False
+        ledger = self._ledger
+        ended_ns = ledger.clock_ns()
+        ledger.log.append(ended_ns - started_ns)
+        if recording := ledger.recording:
+            recorder, path = recording
+            recorder.add(path, ledger.key, started_ns, ended_ns)
+        return True
 
 
 class Uncounted(Ref):

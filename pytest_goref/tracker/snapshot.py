@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from pytest_goref.tracker._speed import Copy
     from pytest_goref.tracker.entry import Entry
+
+    Logs = dict[str, list[Any]] | Copy
+    """For each key an ``Entry`` and the events since: None for a begin, nanoseconds for an end."""
 
 _NS_PER_US = 1000
 
@@ -30,12 +34,12 @@ class Snapshot:
     __slots__ = ("_children", "_logs", "_ts_ns")
 
     def __init__(
-        self, logs: dict[str, list[Any]], children: dict[str, Snapshot] | None = None, ts_ns: int = 0
+        self, logs: Logs, children: dict[str, Snapshot] | None = None, ts_ns: int = 0
     ) -> None:
         """Take over what a tracker copied.
 
         Args:
-            logs: for each key an ``Entry`` and the events since: None for a begin, nanoseconds for an end.
+            logs: for each key an ``Entry`` and the events since; that of the C engine makes them when asked.
             children: the snapshots of the child trackers by name.
             ts_ns: when it was taken, in nanoseconds since 1970.
 
@@ -107,21 +111,14 @@ class Snapshot:
         return Snapshot(logs, children, self._ts_ns)
 
     def _changes_since(self, earlier: Snapshot) -> Iterator[tuple[str, Entry]]:
-        for key in self._keys_changed_since(earlier):
-            yield key, self[key].since(earlier[key]) if key in earlier._logs else self[key]
-
-    def _keys_changed_since(self, earlier: Snapshot) -> Iterator[str]:
-        for key, log in self._logs.items():
-            past = earlier._logs.get(key)
-            # If nothing happened, there are no figures to work out.
-            if past is None or past[0] is not log[0] or len(past) != len(log):
-                yield key
+        past = earlier._logs
+        for key in _touched(self._logs, past):
+            yield key, self[key].since(earlier[key]) if key in past else self[key]
 
     def changed_since(self, earlier: Snapshot) -> int:
         """Return how many keys of the subtree something happened to; far quicker than a difference."""
         nothing = Snapshot({})
-        own = sum(1 for _ in self._keys_changed_since(earlier))
-        return own + sum(
+        return len(_touched(self._logs, earlier._logs)) + sum(
             child.changed_since(earlier._children.get(name, nothing))
             for name, child in self._children.items()
         )
@@ -152,3 +149,16 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"<Snapshot of {len(self._logs)} keys and {len(self._children)} children>"
+
+
+def _touched(logs: Logs, past: Logs) -> list[str]:
+    """Return the keys to which something happened since ``past``, so that only their figures are worked out."""
+    if not isinstance(logs, dict):
+        return logs.touched_since(past)
+    if not isinstance(past, dict):
+        return [*logs]
+    return [
+        key
+        for key, log in logs.items()
+        if (before := past.get(key)) is None or before[0] is not log[0] or len(before) != len(log)
+    ]

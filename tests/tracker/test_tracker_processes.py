@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from tracker_engines import engine  # noqa: F401 - every test runs with both engines
 
 import pytest_goref as goref
 from pytest_goref.tracker import ledger
@@ -52,7 +53,7 @@ def test_a_forked_process_goes_on_counting() -> None:
     tracker = goref.Tracker()
     tracker.ref("key").deref()
     inherited = tracker.ref("key")
-    with ledger._absorption.lock:  # as if another thread absorbed a log at the moment of the fork
+    with ledger._absorption.lock:  # as if another thread absorbed a log at the moment of the fork; C has no lock
         child = os.fork()
         if not child:
             status = 1
@@ -61,7 +62,7 @@ def test_a_forked_process_goes_on_counting() -> None:
                     tracker.ref("key").deref()
                 inherited.deref()
                 figures = tracker.snapshot()["key"]
-                short = len(tracker._ledgers["key"].log) < 300
+                short = goref.engine == "c" or len(tracker._ledgers["key"].log) < 300
                 status = 0 if (figures.active, figures.count, short) == (0, 5_002, True) else 2
             finally:
                 os._exit(status)

@@ -10,10 +10,12 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import freezegun
 import pytest
+from tracker_engines import engine, python_only  # noqa: F401 - every test runs with both engines
 
 import pytest_goref as goref
-from pytest_goref.tracker import core, decorate, entry, ledger, snapshot
+from pytest_goref.tracker import aside, core, decorate, engines, entry, ledger, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +81,7 @@ def test_figures_are_the_same_before_and_after_the_log_is_absorbed(uses: int) ->
     assert (figures.min, figures.max, figures.percentile(50)) == (3, 3, 3)
 
 
+@python_only
 def test_a_log_stays_short_however_many_references_there_are(tracker: goref.Tracker) -> None:
     for _ in range(5_000):
         tracker.ref("ended").deref()
@@ -88,6 +91,7 @@ def test_a_log_stays_short_however_many_references_there_are(tracker: goref.Trac
     assert tracker.snapshot()["active"].active == 5_000
 
 
+@python_only
 def test_nobody_waits_for_a_thread_that_absorbs(tracker: goref.Tracker) -> None:
     with ledger._absorption.lock:
         for _ in range(1_000):
@@ -241,7 +245,7 @@ def test_a_key_that_is_refused_does_not_count_for_one_that_it_equals(tracker: go
 def test_while_disabled_one_object_does_nothing(tracker: goref.Tracker) -> None:
     assert not goref.is_enabled()
     handle = tracker.ref("key")
-    assert handle is tracker.ref("other")
+    assert handle is tracker.ref(key="other")
     assert isinstance(handle, goref.Ref)
     with handle, handle as same:
         same.deref()
@@ -270,7 +274,15 @@ def test_the_module_functions_are_those_of_the_root() -> None:
 
 def test_the_default_clock_is_out_of_reach_of_tools_that_freeze_time() -> None:
     clocks = {vars(time)[name] for name in vars(time) if callable(vars(time)[name])}
-    for module in (goref, core, decorate, entry, ledger, snapshot):
+    for module in (goref, aside, core, decorate, engines, entry, ledger, snapshot):
         assert isinstance(module, types.ModuleType)
         assert not [name for name, value in vars(module).items() if any(value is clock for clock in clocks)]
-    assert goref.Tracker()._clock_ns is time.perf_counter_ns
+
+
+def test_a_frozen_time_freezes_no_duration() -> None:
+    tracker = goref.Tracker()
+    with freezegun.freeze_time("2020-01-01"), tracker.ref("key"):
+        frozen = time.perf_counter_ns()
+        sum(range(10_000))
+        assert time.perf_counter_ns() == frozen
+    assert tracker.snapshot()["key"].duration > 10_000

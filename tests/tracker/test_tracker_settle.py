@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from tracker_engines import engine, python_only  # noqa: F401 - every test runs with both engines
 
-from pytest_goref.tracker import Tracker
+import pytest_goref as goref
 
 
 @pytest.mark.parametrize("times", [0, 1, 31, 500])
 def test_settling_changes_no_figure(times: int) -> None:
-    tracker = Tracker(clock_ns=iter(range(10**6)).__next__)
+    tracker = goref.Tracker(clock_ns=iter(range(10**6)).__next__)
     for _ in range(times):
         with tracker.child("below").ref("key"):
             tracker.ref("open")
@@ -22,8 +23,9 @@ def test_settling_changes_no_figure(times: int) -> None:
     assert [entry.count for path, _, entry in after.walk() if path] == [times] * bool(times)
 
 
+@python_only
 def test_a_settled_tracker_takes_the_same_steps_as_another() -> None:
-    busy, idle = Tracker(), Tracker()
+    busy, idle = goref.Tracker(), goref.Tracker()
     for _ in range(300):
         busy.ref("key").deref()
     idle.ref("key").deref()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tracker_engines import engine  # noqa: F401 - every test runs with both engines
 
 import pytest_goref as goref
 from pytest_goref.tracker import ledger

@@ -8,6 +8,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import pytest
+from tracker_engines import engine, python_only  # noqa: F401 - every test runs with both engines
 
 import pytest_goref as goref
 from pytest_goref.tracker import core, ledger
@@ -211,6 +212,7 @@ def switch_everywhere(work: Callable[[int], None]) -> Callable[[int], None]:
     return traced
 
 
+@python_only
 def test_a_switch_between_any_two_instructions_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "_FIRST_LIMIT", 4)
     monkeypatch.setattr(ledger, "_LAST_LIMIT", 8)
@@ -228,6 +230,7 @@ def test_a_switch_between_any_two_instructions_loses_nothing(monkeypatch: pytest
     assert (figures.active, figures.count, figures.duration) == (0, 240, 1_200)
 
 
+@python_only
 def test_a_switch_between_any_two_instructions_ends_nothing_twice() -> None:
     tracker = goref.Tracker()
     handles = [tracker.ref("key") for _ in range(100)]
@@ -247,6 +250,7 @@ def test_a_switch_between_any_two_instructions_ends_nothing_twice() -> None:
     assert (figures.active, figures.count) == (0, 100)
 
 
+@python_only
 def test_a_switch_between_any_two_instructions_lets_keys_and_scopes_appear_during_a_snapshot() -> None:
     tracker = goref.Tracker()
 

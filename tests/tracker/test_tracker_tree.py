@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from tracker_engines import engine  # noqa: F401 - every test runs with both engines
 
 import pytest_goref as goref
 

@@ -1,0 +1,72 @@
+"""Which engine counts: the one in C where it was built, else the one in Python; ``GOREF_ENGINE`` forces one.
+
+PYTEST_DONT_REWRITE: an application may import this module before pytest starts.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pytest_goref.errors import InvalidValueError
+
+TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
+
+_VARIABLE = "GOREF_ENGINE"
+_asked = os.environ.get(_VARIABLE, "")
+if _asked not in ("", "c", "python"):
+    raise InvalidValueError(f"{_VARIABLE} must be 'c' or 'python', got {_asked!r}; unset it for the faster one")
+
+if TYPE_CHECKING:
+    from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled
+    from pytest_goref.tracker.ledger import Ref
+    from pytest_goref.tracker.spans import Recorder
+
+    engine: str
+    """``"c"`` or ``"python"``."""
+elif _asked == "python":
+    from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled
+    from pytest_goref.tracker.ledger import Ref
+
+    engine = "python"
+else:
+    try:
+        from pytest_goref.tracker._speed import Ref, Tracker, disable, enable, is_enabled
+
+        engine = "c"
+    except ImportError as error:
+        if _asked:
+            raise ImportError(
+                f"{_VARIABLE} asks for the engine in C, which cannot be loaded ({error}); "
+                "install pytest-goref where a C compiler is, or unset the variable"
+            ) from error
+        from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled
+        from pytest_goref.tracker.ledger import Ref
+
+        engine = "python"
+
+_root = Tracker()
+
+
+def __getattr__(name: str) -> object:
+    """Return ``Recorder`` of the engine: few programs record, and each start would pay for that in Python."""
+    if name != "Recorder":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - as said
+
+    return import_module(f"pytest_goref.tracker.{'_speed' if engine == 'c' else 'spans'}").Recorder
+
+
+def get_tracker(*path: str) -> Tracker:
+    """Return the tracker at ``path`` of the process-wide tree: the same object for the same path.
+
+    Without a path it is the root, the one behind ``pytest_goref.ref`` and ``pytest_goref.track``.
+
+    Raises:
+        InvalidValueError: a name is empty.
+        TypeError: a name is not a string.
+
+    """
+    return _root.child(*path)
+
+
+__all__ = ["Recorder", "Ref", "Tracker", "disable", "enable", "engine", "get_tracker", "is_enabled"]
