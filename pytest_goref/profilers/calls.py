@@ -12,12 +12,14 @@ import sys
 import threading
 import types
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_goref.metrics import CALLS
 from pytest_goref.profilers import Observation, ProfilerUnavailableError
 from pytest_goref.profilers.code import fingerprint
 from pytest_goref.profilers.heap import QuietHeap
+from pytest_goref.tracker import __file__ as tracker_file
 
 if TYPE_CHECKING:
     import cProfile
@@ -48,6 +50,7 @@ _DESCRIPTOR: Final = re.compile(
 _BUILTIN: Final = re.compile(r"<(?:built-in )?(?:method|function) (?P<name>.+?)(?: of .+)?>")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
 _TRACKER_IN_C: Final = "pytest_goref.tracker._speed."
+_ENGINE_FILE: Final = str(Path(tracker_file).with_name("core.py"))
 
 
 class CallsProfiler:
@@ -180,9 +183,11 @@ class FunctionNames:
             subject, is_project = self._subject(entry.code)
             if is_project:
                 calls[subject] += entry.callcount
-            elif entry.code not in runner:
+            elif subject and entry.code not in runner:
                 by_test = sum(
-                    number for caller, number in callers[entry.code].items() if caller not in runner
+                    number
+                    for caller, number in callers[entry.code].items()
+                    if caller not in runner and not (_is_wrapper(caller) and isinstance(entry.code, str))
                 )
                 calls[subject] += by_test
             is_generated = subject.startswith("<") and entry.code not in runner
@@ -202,7 +207,7 @@ class FunctionNames:
         for entry in entries:
             subject, is_project = self._subject(entry.code)
             if not is_project:
-                (others if subject else runner).add(entry.code)
+                (others if subject or _is_wrapper(entry.code) else runner).add(entry.code)
         while True:
             # Code that was called only from frames entered before profiling began has no caller here.
             found = {code for code in others if all(caller in runner for caller in callers[code])}
@@ -217,6 +222,18 @@ class FunctionNames:
             name = c_function_name(code)
             return "" if name.startswith(_TRACKER_IN_C) else name, False
         return self._places.function(code.co_filename, code.co_qualname)
+
+
+def _is_wrapper(code: _Code) -> bool:
+    """Return whether ``code`` is what a tracked function becomes with the tracker's engine in Python.
+
+    That of the engine in C is not seen, so that Python code that it calls is called by the test: so here.
+    """
+    return (
+        isinstance(code, types.CodeType)
+        and code.co_qualname == "Tracker._timed.<locals>.call"
+        and code.co_filename == _ENGINE_FILE
+    )
 
 
 def _most_frequent(called_by: Mapping[str, Counter[str]], calls: Mapping[str, int]) -> dict[str, str]:

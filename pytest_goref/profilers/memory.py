@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from pytest_goref.profilers.places import Places
 
 _TRACKER_FILES: Final = tuple(
-    str(Path(tracker_file).with_name(name)) for name in ("aside.py", "core.py", "entry.py", "ledger.py")
+    str(Path(tracker_file).with_name(name))
+    for name in ("aside.py", "core.py", "entry.py", "ledger.py", "snapshot.py")
 )
 
 

@@ -8,9 +8,9 @@
  *   the global interpreter lock each begin, each end and each snapshot is atomic. There is no other lock, thus
  *   signal handlers, finalizers and forked processes may use a tracker in the middle of anything.
  *
- * What has to allocate (a new key, a new part of a histogram, more references) is called through a function in
- * aside.py, so that whoever attributes allocations to lines of Python sees the tracker's line and not the user's.
- * Python code can run then: what is about to be written is looked at again afterwards.
+ * What has to allocate (a new key, more parts of histograms, more references, a snapshot) is called through a
+ * function in aside.py, so that whoever attributes allocations to lines of Python sees the tracker's line and not
+ * the user's. Python code can run then: what is about to be written is looked at again afterwards.
  */
 
 #ifdef GOREF_ABI3
@@ -65,11 +65,25 @@ typedef GOREF_COUNTER Counter;
 #define BUCKETS_PER_BLOCK 8
 #define BLOCKS 61 /* durations of 63 bits fill 488 buckets */
 #define BUCKETS (BLOCKS * BUCKETS_PER_BLOCK)
+#define BLOCKS_PER_CHUNK 256
 #define REFILL 16     /* references made at once when the free list is empty */
 #define LONGEST_FREE_LIST 128
 #define RECENT 16 /* a power of two */
 
-typedef Counter Block[BUCKETS_PER_BLOCK];
+typedef Counter Counts[BUCKETS_PER_BLOCK];
+
+/* A part of a histogram: an octave of it. */
+typedef struct Block {
+    struct Block *next;
+    int number;
+    Counts counts;
+} Block;
+
+/* Blocks are needed when durations happen to be new, which must not be seen: they are allocated many at once. */
+typedef struct Chunk {
+    struct Chunk *next;
+    Block blocks[BLOCKS_PER_CHUNK];
+} Chunk;
 
 /* In the free list a reference keeps its type, but where the interpreter counts objects. */
 #if !defined(Py_LIMITED_API) && !defined(Py_REF_DEBUG) && !defined(Py_TRACE_REFS)
@@ -190,11 +204,14 @@ typedef struct {
     int is_on;
     int free_refs;
     Ref *free;
+    int free_blocks;
+    Block *free_block;
+    Chunk *chunks;
     Ref *uncounted; /* what ref() returns while tracking is disabled */
     PyTypeObject *tracker_type, *ref_type, *ledger_type, *copy_type, *timed_type, *recorder_type, *gate_type;
     PyObject *entry_type, *snapshot_type;           /* classes in Python */
     PyObject *aside, *warn_of_second_end, *track;       /* functions in Python; track is loaded on first use */
-    PyObject *add_ledger, *widen, *refill;              /* functions in C that are called by aside */
+    PyObject *add_ledger, *add_blocks, *refill, *snapshot;   /* functions in C that are called by aside */
     PyObject *native_clock, *time_module, *invalid_value_error;
 } State;
 
@@ -216,9 +233,8 @@ typedef struct {
     uint64_t sum_ns, sum_carry;
     int64_t min_ns, max_ns;
     uint64_t mask;   /* which blocks there are */
-    Block *blocks;   /* those, sorted */
-    Block *last;     /* the one that was written last, and its number */
-    int last_block;
+    Block *blocks;
+    Block *last; /* the one that was written last */
     uint32_t *carry; /* how often each counter was full, for all buckets; NULL until one was */
 } Ledger;
 
@@ -279,7 +295,7 @@ typedef struct {
     int64_t min_ns, max_ns;
     uint64_t mask;
     uint64_t has_carry;
-} Record; /* followed by the carry, if there is one, and by the blocks */
+} Record; /* followed by the carry, if there is one, and by the counters of the blocks, sorted */
 
 /* What a plain function becomes that counts its calls. */
 typedef struct {
@@ -331,9 +347,16 @@ static void
 ledger_dealloc(Ledger *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    State *state = self->scope->state;
+    while (self->blocks != NULL) {
+        Block *block = self->blocks;
+        self->blocks = block->next;
+        block->next = state->free_block;
+        state->free_block = block;
+        state->free_blocks++;
+    }
     scope_release(self->scope);
     Py_XDECREF(self->key);
-    PyMem_Free(self->blocks);
     PyMem_Free(self->carry);
     PyObject_Free(self);
     Py_DECREF(type);
@@ -365,50 +388,30 @@ static PyType_Spec ledger_spec = {
     .slots = ledger_slots,
 };
 
-static inline int
-ledger_has(const Ledger *self, int block)
-{
-    return (int)(self->mask >> block & 1);
-}
-
-static inline Block *
-ledger_block(const Ledger *self, int block)
-{
-    return self->blocks + bits_in(self->mask & (((uint64_t)1 << block) - 1));
-}
-
-/* Make room for a block of buckets. Return 0, or -1 with MemoryError set and nothing changed. */
+/* Allocate more blocks. Return 0, or -1 with MemoryError set. */
 static int
-ledger_make_block(Ledger *self, int block)
+blocks_add(State *state)
 {
-    if (ledger_has(self, block))
-        return 0;
-    size_t number = (size_t)bits_in(self->mask);
-    Block *blocks = PyMem_Realloc(self->blocks, (number + 1) * sizeof(Block));
-    if (blocks == NULL) {
+    Chunk *chunk = PyMem_Malloc(sizeof(Chunk));
+    if (chunk == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    self->blocks = blocks;
-    Block *made = ledger_block(self, block);
-    memmove(made + 1, made, (size_t)(blocks + number - made) * sizeof(Block));
-    memset(made, 0, sizeof(Block));
-    self->mask |= (uint64_t)1 << block;
-    self->last = made;
-    self->last_block = block;
+    chunk->next = state->chunks;
+    state->chunks = chunk;
+    for (int i = 0; i < BLOCKS_PER_CHUNK; i++) {
+        chunk->blocks[i].next = state->free_block;
+        state->free_block = &chunk->blocks[i];
+    }
+    state->free_blocks += BLOCKS_PER_CHUNK;
     return 0;
 }
 
-/* widen(ledger, block): called by aside. */
+/* add_blocks(None, None): called by aside. */
 static PyObject *
-speed_widen(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+speed_add_blocks(PyObject *module, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(nargs))
 {
-    if (nargs != 2)
-        return PyErr_Format(PyExc_TypeError, "widen takes a ledger and a block");
-    long block = PyLong_AsLong(args[1]);
-    if (block == -1 && PyErr_Occurred())
-        return NULL;
-    if (ledger_make_block((Ledger *)args[0], (int)block) < 0)
+    if (blocks_add(state_of(module)) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -422,25 +425,48 @@ call_aside(State *state, PyObject *step, PyObject *owner, PyObject *what)
     return PyObject_CallFunctionObjArgs(state->aside, step, owner, what, NULL);
 }
 
-/* Make room for a block, and whatever error there is meanwhile, such as that of a signal handler, try again.
-   Return -1 when an error is set: the block may be there nevertheless. */
+/* Allocate more blocks aside, and whatever error there is meanwhile, such as that of a signal handler, try again.
+   Return -1 when an error is set: there may be blocks nevertheless. */
 static int
-ledger_widen(State *state, Ledger *self, int block)
+blocks_add_aside(State *state)
 {
-    PyObject *number = PyLong_FromLong(block); /* a small one: nothing is allocated */
-    PyObject *done = number ? call_aside(state, state->widen, (PyObject *)self, number) : NULL;
-    Py_XDECREF(number);
+    if (state->aside == NULL) /* the interpreter is shutting down */
+        return blocks_add(state);
+    PyObject *done = call_aside(state, state->add_blocks, Py_None, Py_None);
     if (done != NULL) {
         Py_DECREF(done);
         return 0;
     }
-    if (!ledger_has(self, block)) {
-        PyObject *type, *error, *traceback;
-        PyErr_Fetch(&type, &error, &traceback);
-        ledger_make_block(self, block);
-        PyErr_Restore(type, error, traceback);
-    }
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    blocks_add(state);
+    PyErr_Restore(type, error, traceback);
     return -1;
+}
+
+/* Return a block, made on first use, or NULL with MemoryError set. The status is -1 when an error is set. */
+static Block *
+ledger_block(State *state, Ledger *self, int number, int *status)
+{
+    for (;;) {
+        Block *block = self->blocks;
+        while (block != NULL && block->number != number)
+            block = block->next;
+        if (block != NULL)
+            return block;
+        block = state->free_block;
+        if (block != NULL) {
+            state->free_block = block->next;
+            state->free_blocks--;
+            *block = (Block){.next = self->blocks, .number = number};
+            self->blocks = block;
+            self->mask |= (uint64_t)1 << number;
+            return block;
+        }
+        *status |= blocks_add_aside(state);
+        if (*status < 0 && state->free_block == NULL)
+            return NULL;
+    }
 }
 
 /* Count one bucket more; a full counter begins anew and is carried. Return -1 with MemoryError set. */
@@ -467,18 +493,16 @@ ledger_end(State *state, Ledger *self, int64_t duration_ns)
     if (UNLIKELY(duration_ns < 0)) /* a clock that went back */
         duration_ns = 0;
     int bucket = bucket_of(duration_ns);
-    int block = bucket / BUCKETS_PER_BLOCK;
-    if (UNLIKELY(self->last_block != block || self->last == NULL)) {
-        if (UNLIKELY(!ledger_has(self, block))) {
-            status = ledger_widen(state, self, block);
-            if (!ledger_has(self, block))
-                return -1;
-        }
-        self->last = ledger_block(self, block);
-        self->last_block = block;
+    int number = bucket / BUCKETS_PER_BLOCK;
+    Block *block = self->last;
+    if (UNLIKELY(block == NULL || block->number != number)) {
+        block = ledger_block(state, self, number, &status);
+        if (block == NULL)
+            return -1;
+        self->last = block;
     }
     /* From here on no Python code runs. */
-    Counter *counter = *self->last + bucket % BUCKETS_PER_BLOCK;
+    Counter *counter = block->counts + bucket % BUCKETS_PER_BLOCK;
     if (UNLIKELY(++*counter == 0) && ledger_carry(self, counter, bucket) < 0)
         return -1;
     if (duration_ns < self->min_ns)
@@ -638,7 +662,7 @@ static PyType_Spec recorder_spec = {
 static size_t
 record_size(const Ledger *ledger)
 {
-    size_t blocks = (size_t)bits_in(ledger->mask) * sizeof(Block);
+    size_t blocks = (size_t)bits_in(ledger->mask) * sizeof(Counts);
     size_t carry = ledger->carry ? BUCKETS * sizeof(uint32_t) : 0;
     return (sizeof(Record) + carry + blocks + 7) & ~(size_t)7;
 }
@@ -653,8 +677,10 @@ record_write(Record *self, const Ledger *ledger)
         memcpy(end, ledger->carry, BUCKETS * sizeof(uint32_t));
         end += BUCKETS * sizeof(uint32_t);
     }
-    if (ledger->mask)
-        memcpy(end, ledger->blocks, (size_t)bits_in(ledger->mask) * sizeof(Block));
+    for (const Block *block = ledger->blocks; block != NULL; block = block->next) {
+        int place = bits_in(ledger->mask & (((uint64_t)1 << block->number) - 1));
+        memcpy(end + (size_t)place * sizeof(Counts), block->counts, sizeof(Counts));
+    }
 }
 
 static PyObject *
@@ -729,19 +755,19 @@ record_buckets(const Record *self)
 {
     PyObject *buckets = PyDict_New();
     const uint32_t *carry = self->has_carry ? (const uint32_t *)(self + 1) : NULL;
-    const Block *block = (const Block *)((const char *)(self + 1) + (carry ? BUCKETS * sizeof(uint32_t) : 0));
+    const Counts *counts = (const Counts *)((const char *)(self + 1) + (carry ? BUCKETS * sizeof(uint32_t) : 0));
     for (int i = 0; buckets != NULL && i < BUCKETS; i++) {
         if (!(self->mask >> (i / BUCKETS_PER_BLOCK) & 1)) {
             i += BUCKETS_PER_BLOCK - 1;
             continue;
         }
-        uint64_t count = (*block)[i % BUCKETS_PER_BLOCK];
+        uint64_t count = (*counts)[i % BUCKETS_PER_BLOCK];
         if (carry != NULL)
             count += (uint64_t)carry[i] << (8 * sizeof(Counter));
         if (count && add_bucket(buckets, i, count) < 0)
             Py_CLEAR(buckets);
         if (i % BUCKETS_PER_BLOCK == BUCKETS_PER_BLOCK - 1)
-            block++;
+            counts++;
     }
     return buckets;
 }
@@ -1500,7 +1526,7 @@ tracker_children(Tracker *self)
     return PyDict_Values(self->children);
 }
 
-static PyObject *tracker_snapshot(Tracker *self, PyObject *nothing);
+static PyObject *snapshot_of(Tracker *self);
 
 static PyObject *
 snapshots_of_children(Tracker *self)
@@ -1509,7 +1535,7 @@ snapshots_of_children(Tracker *self)
     PyObject *snapshots = children ? PyDict_New() : NULL;
     for (Py_ssize_t i = 0; snapshots != NULL && i < PyList_Size(children); i++) {
         Tracker *child = (Tracker *)PyList_GetItem(children, i);
-        PyObject *snapshot = tracker_snapshot(child, NULL);
+        PyObject *snapshot = snapshot_of(child);
         if (snapshot == NULL || PyDict_SetItem(snapshots, child->name, snapshot) < 0)
             Py_CLEAR(snapshots);
         Py_XDECREF(snapshot);
@@ -1519,7 +1545,7 @@ snapshots_of_children(Tracker *self)
 }
 
 static PyObject *
-tracker_snapshot(Tracker *self, PyObject *Py_UNUSED(nothing))
+snapshot_of(Tracker *self)
 {
     State *state = self->state;
     if (Py_EnterRecursiveCall(" while taking a snapshot"))
@@ -1535,6 +1561,21 @@ tracker_snapshot(Tracker *self, PyObject *Py_UNUSED(nothing))
     Py_XDECREF(children);
     Py_LeaveRecursiveCall();
     return snapshot;
+}
+
+/* snapshot(tracker, None): called by aside. */
+static PyObject *
+speed_snapshot(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2)
+        return PyErr_Format(PyExc_TypeError, "snapshot takes a tracker and None");
+    return snapshot_of((Tracker *)args[0]);
+}
+
+static PyObject *
+tracker_snapshot(Tracker *self, PyObject *Py_UNUSED(nothing))
+{
+    return call_aside(self->state, self->state->snapshot, (PyObject *)self, Py_None);
 }
 
 typedef int (*Visit)(Tracker *self, void *argument);
@@ -1609,6 +1650,8 @@ tracker_settle(Tracker *self, PyObject *Py_UNUSED(nothing))
             return NULL;
         Py_DECREF(done);
     }
+    if (state->free_blocks < BLOCKS_PER_CHUNK && blocks_add_aside(state) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -1993,8 +2036,9 @@ static PyMethodDef speed_methods[] = {
 
 static PyMethodDef steps[] = {
     {"add_ledger", METHOD(speed_add_ledger), METH_FASTCALL, NULL},
-    {"widen", METHOD(speed_widen), METH_FASTCALL, NULL},
+    {"add_blocks", METHOD(speed_add_blocks), METH_FASTCALL, NULL},
     {"refill", METHOD(speed_refill), METH_FASTCALL, NULL},
+    {"snapshot", METHOD(speed_snapshot), METH_FASTCALL, NULL},
 };
 
 /* Make a type, and show it in the module unless it is nobody's business. */
@@ -2036,10 +2080,10 @@ add_types(PyObject *module, State *state)
 static int
 add_steps(PyObject *module, State *state)
 {
-    PyObject **places[] = {&state->add_ledger, &state->widen, &state->refill};
+    PyObject **places[] = {&state->add_ledger, &state->add_blocks, &state->refill, &state->snapshot};
     PyObject *name = PyUnicode_FromString("pytest_goref.tracker._speed");
     int status = name ? 0 : -1;
-    for (int i = 0; status == 0 && i < 3; i++) {
+    for (int i = 0; status == 0 && i < 4; i++) {
         *places[i] = PyCFunction_NewEx(&steps[i], module, name);
         status = *places[i] ? 0 : -1;
     }
@@ -2085,8 +2129,9 @@ speed_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->warn_of_second_end);
     Py_VISIT(state->track);
     Py_VISIT(state->add_ledger);
-    Py_VISIT(state->widen);
+    Py_VISIT(state->add_blocks);
     Py_VISIT(state->refill);
+    Py_VISIT(state->snapshot);
     Py_VISIT(state->native_clock);
     Py_VISIT(state->time_module);
     Py_VISIT(state->invalid_value_error);
@@ -2102,8 +2147,9 @@ speed_clear(PyObject *module)
     Py_CLEAR(state->warn_of_second_end);
     Py_CLEAR(state->track);
     Py_CLEAR(state->add_ledger);
-    Py_CLEAR(state->widen);
+    Py_CLEAR(state->add_blocks);
     Py_CLEAR(state->refill);
+    Py_CLEAR(state->snapshot);
     Py_CLEAR(state->native_clock);
     while (state->free != NULL) {
         Ref *ref = state->free;
@@ -2121,6 +2167,11 @@ speed_free(void *module)
 {
     State *state = state_of(module);
     speed_clear(module);
+    while (state->chunks != NULL) { /* no ledger is left: each would keep its type, and that the module */
+        Chunk *chunk = state->chunks;
+        state->chunks = chunk->next;
+        PyMem_Free(chunk);
+    }
     Py_CLEAR(state->uncounted);
     Py_CLEAR(state->tracker_type);
     Py_CLEAR(state->ref_type);

@@ -11,11 +11,14 @@ from __future__ import annotations
 TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
+
+    R = TypeVar("R")
 
 
-def aside(step: Callable[[object, object], None], owner: object, what: object) -> None:
+def aside(step: Callable[[object, object], R], owner: object, what: object) -> R:
     """Call a function of the C engine that allocates."""
-    step(owner, what)
+    return step(owner, what)
 
 
 def warn_of_second_end(key: str, warned: set[str], stacklevel: int = 2) -> None:
