@@ -17,7 +17,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_goref import __version__
+from pytest_goref import __version__, engine
 from pytest_goref.model import KERNEL_VERSION, Environment
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _fingerprint(hardware: tuple[str, ...]) -> str:
         hardware,
         (f"{platform.system()} {platform.machine()}",),
         (f"{platform.python_implementation()} {platform.python_version()} build {_build()}",),
-        (f"pytest-goref {__version__} kernels {KERNEL_VERSION}",),
+        (f"pytest-goref {__version__} engine {engine} kernels {KERNEL_VERSION}",),  # a tracked use costs up to tenfold
     )
     return "; ".join(", ".join(filter(None, map(_safe, group))) for group in groups)
 

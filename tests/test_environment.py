@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_goref import __version__, environment
+from pytest_goref import __version__, engine, environment
 from pytest_goref.environment import current_commit, current_environment
 from pytest_goref.model import KERNEL_VERSION
 
@@ -87,7 +87,7 @@ def test_the_environment_is_this_interpreter_on_this_machine() -> None:
 def test_a_fingerprint_says_what_durations_depend_on(machine: Machine) -> None:
     assert machine.fingerprint == (
         "Fast One @ 3 GHz (6/143/8), 2 CPUs, virtual machine; Linux x86_64; "
-        f"CPython 3.12.1 build f3a43e51; pytest-goref {__version__} kernels {KERNEL_VERSION}"
+        f"CPython 3.12.1 build f3a43e51; pytest-goref {__version__} engine {engine} kernels {KERNEL_VERSION}"
     )
     assert machine.environment.machine == "x86_64 Linux, Fast; One, @ 3 GHz (2 CPUs)"
     assert machine.environment.platform == "x86_64 Linux"

@@ -276,7 +276,8 @@ struct Ref {
         Ref *next;      /* while it is in the free list */
     };
     int64_t begin_ns;
-    char is_ended, is_plain; /* plain: the clock is that of this module, and nobody records */
+    char is_ended;
+    char kind;
 };
 
 /* The figures of all keys of a tracker at one moment. */
@@ -936,7 +937,7 @@ ref_allocate(State *state)
     self->vectorcall = ref_vectorcall;
     self->ledger = NULL;
     self->begin_ns = 0;
-    self->is_ended = self->is_plain = 0;
+    self->is_ended = self->kind = 0;
     return self;
 }
 
@@ -1060,15 +1061,22 @@ tracker_now_ns(Tracker *tracker, int64_t *now_ns)
     return status;
 }
 
+/* How a use ends, which is seen when it begins. */
+enum {
+    PLAIN,    /* the clock is that of this module, and nobody records */
+    SPECIAL,  /* the clock was injected */
+    RECORDED, /* whatever the clock is */
+};
+
 static inline int
-tracker_is_plain(const Tracker *self)
+tracker_kind(const Tracker *self)
 {
-    return self->clock == NULL && self->recorder == NULL;
+    return self->recorder != NULL ? RECORDED : self->clock != NULL ? SPECIAL : PLAIN;
 }
 
-/* End a use of a tracker that was not plain when it began. Return 0, or -1 with an error set. */
+/* End a use that is not plain. Return 0, or -1 with an error set. */
 static int
-end_special_use(Ledger *ledger, int64_t begin_ns)
+end_special_use(Ledger *ledger, int64_t begin_ns, int kind)
 {
     Scope *scope = ledger->scope;
     int64_t end_ns;
@@ -1078,17 +1086,17 @@ end_special_use(Ledger *ledger, int64_t begin_ns)
         ledger_end(scope->state, ledger, between(begin_ns, end_ns)) < 0)
         return -1;
     Tracker *tracker = scope->tracker;
-    if (tracker != NULL && tracker->recorder != NULL)
+    if (kind == RECORDED && tracker != NULL && tracker->recorder != NULL)
         recorder_add(tracker->recorder, tracker->path, ledger->key, begin_ns, end_ns);
     return 0;
 }
 
 /* End a use. Return 0, or -1 with an error set. */
 static inline int
-end_use(Ledger *ledger, int64_t begin_ns, int is_plain)
+end_use(Ledger *ledger, int64_t begin_ns, int kind)
 {
-    if (UNLIKELY(!is_plain))
-        return end_special_use(ledger, begin_ns);
+    if (UNLIKELY(kind != PLAIN))
+        return end_special_use(ledger, begin_ns, kind);
     int64_t duration_ns = clock_now_ns() - begin_ns; /* at first: what follows is not part of the use */
     return ledger_end(ledger->scope->state, ledger, duration_ns);
 }
@@ -1097,7 +1105,7 @@ static inline PyObject *
 ref_end(Ref *self)
 {
     self->is_ended = 1;
-    if (UNLIKELY(end_use(self->ledger, self->begin_ns, self->is_plain) < 0))
+    if (UNLIKELY(end_use(self->ledger, self->begin_ns, self->kind) < 0))
         return NULL;
     Py_RETURN_NONE;
 }
@@ -1274,10 +1282,9 @@ tracker_allocate(State *state, PyTypeObject *type)
     self->ledgers = PyDict_New();
     self->children = PyDict_New();
     self->name = PyUnicode_FromStringAndSize(NULL, 0);
-    self->path = PyTuple_New(0);
     if (self->scope != NULL)
         *self->scope = (Scope){.users = 1, .state = state, .tracker = self};
-    if (self->scope == NULL || self->ledgers == NULL || self->children == NULL || self->name == NULL || self->path == NULL)
+    if (self->scope == NULL || self->ledgers == NULL || self->children == NULL || self->name == NULL)
         Py_CLEAR(self);
     return self;
 }
@@ -1444,7 +1451,7 @@ tracker_ref(Tracker *self, PyObject *const *args, Py_ssize_t nargs, PyObject *na
     }
     ref->ledger = ledger;
     ref->is_ended = 0;
-    ref->is_plain = (char)tracker_is_plain(self);
+    ref->kind = (char)tracker_kind(self);
     if (UNLIKELY(tracker_now_ns(self, &ref->begin_ns) < 0)) {
         Py_DECREF(ref);
         return NULL;
@@ -1453,28 +1460,51 @@ tracker_ref(Tracker *self, PyObject *const *args, Py_ssize_t nargs, PyObject *na
     return (PyObject *)ref;
 }
 
+/* Return the path of a tracker, borrowed, worked out on first use. */
+static PyObject *
+tracker_path(Tracker *self)
+{
+    if (self->path != NULL)
+        return self->path;
+    PyObject *path = PyList_New(0);
+    for (Tracker *node = self; path != NULL && node->parent != NULL; node = (Tracker *)node->parent) {
+        if (PyList_Insert(path, 0, node->name) < 0)
+            Py_CLEAR(path);
+    }
+    PyObject *made = path ? PyList_AsTuple(path) : NULL;
+    Py_XDECREF(path);
+    if (self->path == NULL) /* what allocates may collect garbage, and so run Python code */
+        self->path = made;
+    else
+        Py_XDECREF(made);
+    return self->path;
+}
+
+static int
+record_one(Tracker *self, void *recorder)
+{
+    if (recorder != NULL && tracker_path(self) == NULL)
+        return -1;
+    Recorder *old = self->recorder;
+    self->recorder = (Recorder *)Py_XNewRef((PyObject *)recorder);
+    Py_XDECREF((PyObject *)old);
+    return 0;
+}
+
 static PyObject *
 tracker_add_child(Tracker *self, PyObject *name)
 {
     Tracker *child = tracker_allocate(self->state, self->state->tracker_type);
     if (child == NULL)
         return NULL;
-    PyObject *last = PyTuple_New(1);
-    PyObject *path = NULL;
-    if (last != NULL && PyTuple_SetItem(last, 0, Py_NewRef(name)) == 0)
-        path = PySequence_Concat(self->path, last);
-    Py_XDECREF(last);
-    if (path == NULL) {
-        Py_DECREF(child);
-        return NULL;
-    }
-    Py_DECREF(child->path);
-    child->path = path;
     Py_DECREF(child->name);
     child->name = Py_NewRef(name);
     child->parent = Py_NewRef((PyObject *)self);
     child->clock = Py_XNewRef(self->clock);
-    child->recorder = (Recorder *)Py_XNewRef((PyObject *)self->recorder);
+    if (record_one(child, self->recorder) < 0) {
+        Py_DECREF(child);
+        return NULL;
+    }
     PyObject *present = PyDict_GetItemWithError(self->children, name); /* what allocates may collect garbage */
     if (present != NULL || PyErr_Occurred() || PyDict_SetItem(self->children, name, (PyObject *)child) < 0) {
         Py_XINCREF(present);
@@ -1621,15 +1651,6 @@ tracker_reset(Tracker *self, PyObject *args, PyObject *kwargs)
     Py_RETURN_NONE;
 }
 
-static int
-record_one(Tracker *self, void *argument)
-{
-    Recorder *old = self->recorder;
-    self->recorder = (Recorder *)Py_XNewRef((PyObject *)argument);
-    Py_XDECREF((PyObject *)old);
-    return 0;
-}
-
 static PyObject *
 tracker_record(Tracker *self, PyObject *recorder)
 {
@@ -1691,8 +1712,9 @@ tracker_timed(Tracker *self, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 tracker_repr(Tracker *self)
 {
-    PyObject *slash = PyUnicode_FromString("/");
-    PyObject *joined = slash ? PyUnicode_Join(slash, self->path) : NULL;
+    PyObject *path = tracker_path(self);
+    PyObject *slash = path ? PyUnicode_FromString("/") : NULL;
+    PyObject *joined = slash ? PyUnicode_Join(slash, path) : NULL;
     Py_XDECREF(slash);
     if (joined == NULL)
         return NULL;
@@ -1717,7 +1739,7 @@ tracker_get_parent(Tracker *self, void *Py_UNUSED(closure))
 static PyObject *
 tracker_get_path(Tracker *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->path);
+    return Py_XNewRef(tracker_path(self));
 }
 
 static PyObject *
@@ -1824,11 +1846,11 @@ timed_renew(Timed *self)
 
 /* End a call that failed: its error stays, unless there is another meanwhile. */
 static void
-end_failed_use(Ledger *ledger, int64_t begin_ns, int is_plain)
+end_failed_use(Ledger *ledger, int64_t begin_ns, int kind)
 {
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);
-    if (end_use(ledger, begin_ns, is_plain) == 0) {
+    if (end_use(ledger, begin_ns, kind) == 0) {
         PyErr_Restore(type, error, traceback);
         return;
     }
@@ -1853,7 +1875,7 @@ timed_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf, PyObj
         if (ledger == NULL)
             return NULL;
     }
-    int is_plain = tracker_is_plain(tracker);
+    int kind = tracker_kind(tracker);
     int64_t begin_ns;
     if (UNLIKELY(tracker_now_ns(tracker, &begin_ns) < 0)) {
         Py_DECREF(ledger);
@@ -1862,8 +1884,8 @@ timed_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf, PyObj
     ledger->begun++;
     PyObject *result = PyObject_Vectorcall(self->function, args, nargsf, names);
     if (UNLIKELY(result == NULL))
-        end_failed_use(ledger, begin_ns, is_plain);
-    else if (UNLIKELY(end_use(ledger, begin_ns, is_plain) < 0))
+        end_failed_use(ledger, begin_ns, kind);
+    else if (UNLIKELY(end_use(ledger, begin_ns, kind) < 0))
         Py_CLEAR(result);
     Py_DECREF(ledger);
     return result;

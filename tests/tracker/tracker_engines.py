@@ -34,3 +34,9 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     monkeypatch.setattr(engines, "_root", root)
     monkeypatch.setenv("GOREF_ENGINE", name)
     return name
+
+
+def state(tracker: goref.Tracker, key: str = "key") -> tuple[int, int]:
+    """Active and ended uses of ``key``."""
+    snapshot = tracker.snapshot()
+    return (snapshot[key].active, snapshot[key].count) if key in snapshot else (0, 0)
