@@ -8,7 +8,16 @@ from __future__ import annotations
 import time
 
 from pytest_goref.errors import InvalidValueError
-from pytest_goref.tracker.ledger import LIMIT_OF_RECORDED, UNCOUNTED, Ledger, RecordedRef, Ref, exact_str, switch
+from pytest_goref.tracker.ledger import (
+    LIMIT_OF_RECORDED,
+    UNCOUNTED,
+    Ledger,
+    RecordedRef,
+    Recording,
+    Ref,
+    exact_str,
+    switch,
+)
 from pytest_goref.tracker.snapshot import Snapshot
 
 TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
@@ -35,7 +44,7 @@ class Tracker:
 
     """
 
-    __slots__ = ("__weakref__", "_children", "_clock_ns", "_ledgers", "_name", "_parent", "_recorder", "_warned")
+    __slots__ = ("__weakref__", "_children", "_clock_ns", "_ledgers", "_name", "_parent", "_recording", "_warned")
 
     # A default, as freezegun replaces the functions of the time module in the globals of every module.
     def __init__(self, *, clock_ns: Callable[[], int] = time.perf_counter_ns) -> None:
@@ -44,7 +53,7 @@ class Tracker:
         self._parent: Tracker | None = None
         self._children: dict[str, Tracker] = {}
         self._ledgers: dict[str, Ledger] = {}
-        self._recorder: Recorder | None = None
+        self._recording = Recording(None)
         self._warned: set[str] = set()
 
     @property
@@ -60,7 +69,12 @@ class Tracker:
     @property
     def path(self) -> tuple[str, ...]:
         """The names from the root, which has none, down to this tracker."""
-        return (*self._parent.path, self._name) if self._parent else ()
+        names = []
+        node = self
+        while node._parent:
+            names.append(node._name)
+            node = node._parent
+        return tuple(reversed(names))
 
     @property
     def children(self) -> dict[str, Tracker]:
@@ -89,19 +103,18 @@ class Tracker:
         child = Tracker(clock_ns=self._clock_ns)
         child._name = name
         child._parent = self
-        child._recorder = self._recorder
+        child._recording = Recording(self._recording.recorder)
+        if self._recording.recorder:
+            child._recording.path = child.path
         return self._children.setdefault(name, child)
 
     def _ledger_of(self, key: str) -> Ledger:
         """Return the ledger of any valid key, made on first use."""
         key = exact_str(key, "the key of a reference")
         ledgers = self._ledgers
-        return ledgers.get(key) or ledgers.setdefault(key, self._new_ledger(key))
-
-    def _new_ledger(self, key: str) -> Ledger:
-        ledger = Ledger(key, self._clock_ns, self._warned)
-        ledger.record(self._recorder, self.path)
-        return ledger
+        return ledgers.get(key) or ledgers.setdefault(
+            key, Ledger(key, self._clock_ns, self._warned, self._recording)
+        )
 
     def ref(self, key: str) -> Ref:
         """Begin a use of ``key``; end it with ``deref()`` or use it as a context manager.
@@ -210,9 +223,10 @@ class Tracker:
 
             if not isinstance(recorder, Recorder):
                 raise TypeError(f"a tracker records in a Recorder or in None, got {recorder!r}")
-        self._recorder = recorder
+        self._recording.path = self.path
+        self._recording.recorder = recorder
         for ledger in self._ledgers.copy().values():
-            ledger.record(recorder, self.path)
+            ledger.renew_limit()
         for child in self.children.values():
             child.record(recorder)
 

@@ -73,27 +73,34 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_absorption.renew)
 
 
+class Recording:
+    """Where the references of one tracker are recorded."""
+
+    __slots__ = ("path", "recorder")
+
+    def __init__(self, recorder: Recorder | None) -> None:
+        self.recorder = recorder
+        self.path: tuple[str, ...] = ()
+
+
 class Ledger:
     """The log of one key and what is needed to write it."""
 
     __slots__ = ("clock_ns", "key", "limit", "log", "recording", "warned")
 
-    def __init__(self, key: str, clock_ns: Callable[[], int], warned: set[str]) -> None:
+    def __init__(
+        self, key: str, clock_ns: Callable[[], int], warned: set[str], recording: Recording
+    ) -> None:
         self.key = key
         self.clock_ns = clock_ns
         self.log: list[Any] = [Entry(origin=object())]
-        self.limit = _FIRST_LIMIT
-        self.recording: tuple[Recorder, tuple[str, ...]] | None = None
+        self.limit = LIMIT_OF_RECORDED if recording.recorder else _FIRST_LIMIT
+        self.recording = recording
         self.warned = warned
 
-    def record(self, recorder: Recorder | None, path: tuple[str, ...]) -> None:
-        """Keep the stamps of what begins and ends from now on, unless ``recorder`` is None."""
-        if recorder is not None:
-            self.recording = recorder, path
-            self.limit = LIMIT_OF_RECORDED
-        elif self.recording:
-            self.recording = None
-            self.limit = _LAST_LIMIT
+    def renew_limit(self) -> None:
+        """Look at the log before each use when it is recorded, and when it is long otherwise."""
+        self.limit = LIMIT_OF_RECORDED if self.recording.recorder else _LAST_LIMIT
 
     def absorb(self) -> None:
         """Replace the events by totals that include them, unless a thread is doing so already.
@@ -114,8 +121,7 @@ class Ledger:
 
     def settle(self) -> None:
         """Absorb now, and have the next absorption wait as long as it ever does."""
-        if self.limit != LIMIT_OF_RECORDED:
-            self.limit = _LAST_LIMIT
+        self.renew_limit()
         if len(self.log) > 1:
             self.absorb()
 
@@ -204,9 +210,9 @@ class RecordedRef(Ref):
         ledger = self._ledger
         ended_ns = ledger.clock_ns()
         ledger.log.append(ended_ns - started_ns)
-        if recording := ledger.recording:
-            recorder, path = recording
-            recorder.add(path, ledger.key, started_ns, ended_ns)
+        recording = ledger.recording
+        if recorder := recording.recorder:
+            recorder.add(recording.path, ledger.key, started_ns, ended_ns)
         return True
 
 
