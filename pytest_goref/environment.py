@@ -61,7 +61,8 @@ def _fingerprint(hardware: tuple[str, ...]) -> str:
         hardware,
         (f"{platform.system()} {platform.machine()}",),
         (f"{platform.python_implementation()} {platform.python_version()} build {_build()}",),
-        (f"pytest-goref {__version__} engine {engine} kernels {KERNEL_VERSION}",),  # a tracked use costs up to tenfold
+        # With the other engine a tracked use costs several times as much, or as little.
+        (f"pytest-goref {__version__} engine {engine} kernels {KERNEL_VERSION}",),
     )
     return "; ".join(", ".join(filter(None, map(_safe, group))) for group in groups)
 

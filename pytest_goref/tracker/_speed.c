@@ -1777,8 +1777,8 @@ static PyMethodDef tracker_methods[] = {
      "reset($self, /, *, recursive=False)\n--\n\nForget every figure of this tracker; references begun before count "
      "nowhere when they end.\n\nArgs:\n    recursive: reset the children too. The children themselves stay."},
     {"record", (PyCFunction)tracker_record, METH_O,
-     "record($self, recorder, /)\n--\n\nKeep the stamps of every reference of this tracker and its children that "
-     "begins and ends from now on.\n\nArgs:\n    recorder: a ``Recorder``; None stops recording.\n\nRaises:\n    TypeError: it "
+     "record($self, recorder, /)\n--\n\nKeep the stamps of what begins and ends from now on in this tracker and "
+     "its children.\n\nArgs:\n    recorder: a ``Recorder``; None stops recording.\n\nRaises:\n    TypeError: it "
      "is something else."},
     {"settle", (PyCFunction)tracker_settle, METH_NOARGS,
      "settle($self, /)\n--\n\nMake what the next references need now.\n\nWhat follows then takes the same steps, and "

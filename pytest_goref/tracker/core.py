@@ -44,7 +44,16 @@ class Tracker:
 
     """
 
-    __slots__ = ("__weakref__", "_children", "_clock_ns", "_ledgers", "_name", "_parent", "_recording", "_warned")
+    __slots__ = (
+        "__weakref__",
+        "_children",
+        "_clock_ns",
+        "_ledgers",
+        "_name",
+        "_parent",
+        "_recording",
+        "_warned",
+    )
 
     # A default, as freezegun replaces the functions of the time module in the globals of every module.
     def __init__(self, *, clock_ns: Callable[[], int] = time.perf_counter_ns) -> None:
@@ -209,7 +218,7 @@ class Tracker:
             child.settle()
 
     def record(self, recorder: Recorder | None, /) -> None:
-        """Keep the stamps of every reference of this tracker and its children that begins and ends from now on.
+        """Keep the stamps of what begins and ends from now on in this tracker and its children.
 
         Args:
             recorder: a ``Recorder``; None stops recording.

@@ -47,7 +47,7 @@ def track(tracker: Tracker, target: F | str | None) -> F | Callable[[F], F]:
 
 
 def _tracked(tracker: Tracker, target: F, key: str | None) -> F:
-    """Return ``target`` so that each call counts as one use of ``key``; as it is while tracking is disabled."""
+    """Return ``target`` so that each call is a use of ``key``; as it is while tracking is disabled."""
     if isinstance(target, classmethod | staticmethod):
         function = _tracked(tracker, target.__func__, key)
         return target if function is target.__func__ else cast("F", type(target)(function))

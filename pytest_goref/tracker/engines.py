@@ -14,7 +14,9 @@ TYPE_CHECKING = False  # importing typing would cost every start of pytest milli
 _VARIABLE = "GOREF_ENGINE"
 _asked = os.environ.get(_VARIABLE, "")
 if _asked not in ("", "c", "python"):
-    raise InvalidValueError(f"{_VARIABLE} must be 'c' or 'python', got {_asked!r}; unset it for the faster one")
+    raise InvalidValueError(
+        f"{_VARIABLE} must be 'c' or 'python', got {_asked!r}; unset it for the faster one"
+    )
 
 if TYPE_CHECKING:
     from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled

@@ -88,9 +88,7 @@ class Ledger:
 
     __slots__ = ("clock_ns", "key", "limit", "log", "recording", "warned")
 
-    def __init__(
-        self, key: str, clock_ns: Callable[[], int], warned: set[str], recording: Recording
-    ) -> None:
+    def __init__(self, key: str, clock_ns: Callable[[], int], warned: set[str], recording: Recording) -> None:
         self.key = key
         self.clock_ns = clock_ns
         self.log: list[Any] = [Entry(origin=object())]

@@ -12,12 +12,12 @@ TYPE_CHECKING = False  # importing typing would cost every start of pytest milli
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from pytest_goref.tracker._speed import Copy
     from pytest_goref.tracker.entry import Entry
 
-    Logs = dict[str, list[Any]] | Copy
+    Logs: TypeAlias = dict[str, list[Any]] | Copy
     """For each key an ``Entry`` and the events since: None for a begin, nanoseconds for an end."""
 
 _NS_PER_US = 1000
@@ -33,9 +33,7 @@ class Snapshot:
 
     __slots__ = ("_children", "_logs", "_ts_ns")
 
-    def __init__(
-        self, logs: Logs, children: dict[str, Snapshot] | None = None, ts_ns: int = 0
-    ) -> None:
+    def __init__(self, logs: Logs, children: dict[str, Snapshot] | None = None, ts_ns: int = 0) -> None:
         """Take over what a tracker copied.
 
         Args:
@@ -152,8 +150,8 @@ class Snapshot:
 
 
 def _touched(logs: Logs, past: Logs) -> list[str]:
-    """Return the keys to which something happened since ``past``, so that only their figures are worked out."""
-    if not isinstance(logs, dict):
+    """Return the keys to which something happened since: only their figures are worked out."""
+    if not isinstance(logs, dict):  # the engine in C compares its own
         return logs.touched_since(past)
     if not isinstance(past, dict):
         return [*logs]

@@ -39,7 +39,8 @@ def test_it_is_pickled_and_copied_by_its_name(tracked: Any) -> None:
 
 def test_it_can_be_looked_into(tracked: Any) -> None:
     assert inspect.unwrap(tracked) is original
-    assert inspect.isroutine(tracked)
+    looked_into: object = tracked
+    assert inspect.isroutine(looked_into)
     assert str(inspect.signature(tracked)) == "(name: 'str', *, loud: 'bool' = False) -> 'str'"
     assert inspect.getsource(tracked).startswith("def greet(")
     assert typing.get_type_hints(tracked) == {"name": str, "loud": bool, "return": str}
@@ -67,7 +68,7 @@ def test_it_binds_as_a_method() -> None:
         partial = functools.partialmethod(goref.track("partial")(lambda self, x: x), 5)
 
     owner = Owner()
-    bound = owner.method
+    bound: Any = owner.method
     assert bound(3) == owner.method(3) == Owner.method(owner, 3) == (owner, 3)
     assert bound.__self__ is owner
     assert (owner.value, owner.cached, owner.partial()) == (owner, 7, 5)
@@ -82,7 +83,8 @@ def test_it_can_be_replaced_by_a_mock(tracked: Any) -> None:
 
 def test_arguments_pass_as_they_are(tracked: Any) -> None:
     assert tracked("a") == tracked(name="a") == "a"
-    assert tracked("a", loud=True) == tracked(*["a"], **{"loud": True}) == "A"
+    named = {"loud": True}
+    assert tracked("a", loud=True) == tracked("a", **named) == "A"
     with pytest.raises(TypeError, match=r"greet\(\) missing 1 required"):
         tracked()
     assert goref.snapshot()["greet"].count == 5

@@ -53,7 +53,8 @@ def test_a_forked_process_goes_on_counting() -> None:
     tracker = goref.Tracker()
     tracker.ref("key").deref()
     inherited = tracker.ref("key")
-    with ledger._absorption.lock:  # as if another thread absorbed a log at the moment of the fork; C has no lock
+    # As if another thread absorbed a log at the moment of the fork. The engine in C has no lock.
+    with ledger._absorption.lock:
         child = os.fork()
         if not child:
             status = 1

@@ -6,12 +6,15 @@ import gc
 import itertools
 import threading
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tracker_engines import engine  # noqa: F401 - every test runs with both engines
 
 import pytest_goref as goref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -97,12 +100,12 @@ def test_children_that_are_made_later_record_too(tracker: goref.Tracker, recorde
 def test_a_second_end_is_no_span(tracker: goref.Tracker, recorder: goref.Recorder, how: str) -> None:
     handle = tracker.ref("key")
     handle.deref()
+    ends: dict[str, Callable[[], None]] = {
+        "deref": handle.deref,
+        "with": partial(handle.__exit__, None, None, None),
+    }
     with pytest.warns(goref.DoubleDerefWarning) as caught:
-        if how == "deref":
-            handle.deref()
-        else:
-            with handle:
-                pass
+        ends[how]()
     assert caught[0].filename == __file__
     with pytest.raises(KeyError), handle:
         raise KeyError
@@ -156,4 +159,4 @@ def test_spans_of_many_threads() -> None:
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Recorders'"):
-        _ = goref.Recorders  # type: ignore[attr-defined]
+        _ = goref.Recorders

@@ -1,0 +1,16 @@
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_goref.tracker.core import Tracker as Tracker
+from pytest_goref.tracker.core import disable as disable
+from pytest_goref.tracker.core import enable as enable
+from pytest_goref.tracker.core import is_enabled as is_enabled
+from pytest_goref.tracker.ledger import Ref as Ref
+from pytest_goref.tracker.spans import Recorder as Recorder
+
+class Copy:
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __contains__(self, key: object) -> bool: ...
+    def __getitem__(self, key: str) -> list[Any]: ...
+    def touched_since(self, earlier: object) -> list[str]: ...
