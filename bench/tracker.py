@@ -1,63 +1,70 @@
 """What one tracked use costs, as a multiple of the two clock readings that no timer can do without.
 
-Run it with the interpreter in question: ``python bench/tracker.py``. Everything is measured in turns in one
+Run it with the interpreter in question: ``python bench/tracker.py``, and with ``GOREF_ENGINE=python`` for the
+other engine; ``--go DIR`` adds the benchmarks in a checkout of Go's goref. Everything is measured in turns in one
 run, each turn shorter than a time slice, and the best of the turns counts, so that a busy machine disturbs
 little. It exits with 1 when a bar is missed.
 """
 
 from __future__ import annotations
 
+import argparse
 import platform
 import sys
 import threading
 import tracemalloc
-from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracker_peers import (
+    HISTOGRAM,
+    LOOPS,
+    WRAPPER,
+    LockedTimer,
+    bare,
+    clock_pairs,
+    go_results,
+    loop_over,
+    peer_loops,
+)
 
 import pytest_goref as goref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Loop = Callable[[], int]
-    """Does its work ``LOOPS`` times and returns the nanoseconds that took."""
+    from tracker_peers import Loop
 
-LOOPS = 1_000
-TURNS = 200
+TURNS = 300
 SNAPSHOT_TURNS = 15
 SNAPSHOT_KEYS = (100, 1_000, 100_000)
 USES_PER_KEY = 20
-HISTOGRAM = "prometheus_client Histogram.time()"
-BARS = {"with": 7.0, "ref/deref": 5.5, "decorator": 4.5}
-"""The most clock pairs that may be taken."""
-FASTER_THAN_PROMETHEUS = 2.0
-"""How many times faster than ``Histogram.time()`` a ``with`` must be."""
+MOST_THREADS = 8
 
 
-def bare() -> None:
-    """Do nothing, which is what the decorator's overhead is measured over."""
+class Bars(NamedTuple):
+    """The most that each thing may take, in clock pairs where nothing else is said."""
+
+    with_block: float
+    ref_deref: float
+    decorator: float
+    """A decorated call, as a part of a call of the least wrapper in Python."""
+    disabled: float
+    faster_than_histogram: float
+    """How many times faster than prometheus_client's ``Histogram.time()`` a ``with`` must be."""
+    snapshot: float
+    """Of 1 000 keys that were all used since the last one."""
+    span: float
+    """What recording adds."""
+    key_bytes: float
 
 
-def loop_over(call: Callable[[], object]) -> Loop:
-    """Return a loop that calls ``call``."""
-
-    def loop() -> int:
-        begin = perf_counter_ns()
-        for _ in range(LOOPS):
-            call()
-        return perf_counter_ns() - begin
-
-    return loop
-
-
-def clock_pairs() -> int:
-    """Loop over two readings of the clock."""
-    begin = perf_counter_ns()
-    for _ in range(LOOPS):
-        perf_counter_ns()
-        perf_counter_ns()
-    return perf_counter_ns() - begin
+# A clock pair took 148 ns where the bars of snapshots (100 and 250 us) and of a span (60 ns) were set.
+BARS = {
+    "c": Bars(1.0, 0.85, 0.5, 0.5, 8.0, 100_000 / 148, 60 / 148, 400),
+    "python": Bars(7.0, 5.5, 4.5, 2.0, 2.0, 250_000 / 148, 7.0, 1_800),
+}
 
 
 def own_loops(tracker: goref.Tracker) -> dict[str, Loop]:
@@ -96,102 +103,11 @@ def own_loops(tracker: goref.Tracker) -> dict[str, Loop]:
     }
 
 
-class LockedTimer:
-    """The timer one writes by hand: a lock and a dictionary."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._figures: dict[str, list[int]] = {}
-
-    def time(self, key: str) -> LockedTimer.Use:
-        """Return a context manager that times one use of ``key``."""
-        return LockedTimer.Use(self, key)
-
-    def add(self, key: str, duration_ns: int) -> None:
-        """Count one use that took ``duration_ns``."""
-        with self._lock:
-            figures = self._figures.setdefault(key, [0, 0])
-            figures[0] += 1
-            figures[1] += duration_ns
-
-    class Use:
-        """One use of a key."""
-
-        def __init__(self, timer: LockedTimer, key: str) -> None:
-            self._timer = timer
-            self._key = key
-
-        def __enter__(self) -> None:
-            self._begin_ns = perf_counter_ns()
-
-        def __exit__(self, *_: object) -> None:
-            self._timer.add(self._key, perf_counter_ns() - self._begin_ns)
-
-
-def prometheus_loops() -> dict[str, Loop]:
-    """Return loops over prometheus_client's two timers."""
-    from prometheus_client import CollectorRegistry, Histogram, Summary  # noqa: PLC0415 - may not be installed
-
-    registry = CollectorRegistry()
-    summary = Summary("summary", "bench", registry=registry)
-    histogram = Histogram("histogram", "bench", registry=registry)
-
-    def in_summary() -> int:
-        begin = perf_counter_ns()
-        for _ in range(LOOPS):
-            with summary.time():
-                pass
-        return perf_counter_ns() - begin
-
-    def in_histogram() -> int:
-        begin = perf_counter_ns()
-        for _ in range(LOOPS):
-            with histogram.time():
-                pass
-        return perf_counter_ns() - begin
-
-    return {"prometheus_client Summary.time()": in_summary, HISTOGRAM: in_histogram}
-
-
-def opentelemetry_loops() -> dict[str, Loop]:
-    """Return a loop over OpenTelemetry's spans, which go nowhere."""
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - may not be installed
-
-    tracer = TracerProvider().get_tracer("bench")
-
-    def in_span() -> int:
-        begin = perf_counter_ns()
-        for _ in range(LOOPS):
-            with tracer.start_as_current_span("key"):
-                pass
-        return perf_counter_ns() - begin
-
-    return {"OpenTelemetry start_as_current_span": in_span}
-
-
-def handmade_loops() -> dict[str, Loop]:
-    """Return a loop over the timer one writes by hand."""
-    timer = LockedTimer()
-
-    def in_timer() -> int:
-        begin = perf_counter_ns()
-        for _ in range(LOOPS):
-            with timer.time("key"):
-                pass
-        return perf_counter_ns() - begin
-
-    return {"a lock and a dict by hand": in_timer}
-
-
-def peer_loops() -> dict[str, Loop]:
-    """Return the loops over every peer that is installed."""
-    loops = handmade_loops()
-    for module, peer in (("prometheus_client", prometheus_loops), ("opentelemetry.sdk", opentelemetry_loops)):
-        if find_spec(module.partition(".")[0]) and find_spec(module):
-            loops |= peer()
-        else:
-            print(f"skipped: {module} is not installed")
-    return loops
+def recording_loop() -> Loop:
+    """Return the loop over ``with`` in a tracker that records."""
+    tracker = goref.Tracker()
+    tracker.record(goref.Recorder(LOOPS))
+    return own_loops(tracker)["with"]
 
 
 def best_ns(loops: dict[str, Loop]) -> dict[str, float]:
@@ -203,28 +119,23 @@ def best_ns(loops: dict[str, Loop]) -> dict[str, float]:
     return best
 
 
-def tracker_of(keys: int) -> goref.Tracker:
-    """Return a tracker of so many keys, each used a few times."""
-    tracker = goref.Tracker()
-    for number in range(keys):
-        for _ in range(USES_PER_KEY):
-            tracker.ref(f"package.module.function_{number}").deref()
-    return tracker
-
-
 def snapshot_rows() -> Iterator[tuple[int, float, float]]:
-    """Yield keys, and the microseconds to take a snapshot of them and to read all its figures."""
+    """Yield keys, and the nanoseconds to take a snapshot of them and to read all its figures."""
     for keys in SNAPSHOT_KEYS:
-        tracker = tracker_of(keys)
+        tracker = goref.Tracker()
+        names = [f"package.module.function_{number}" for number in range(keys)]
         take_ns, read_ns = [], []
-        for _ in range(SNAPSHOT_TURNS):
+        for turn in range(SNAPSHOT_TURNS):
+            for name in names:  # what nothing happened to would be cheaper
+                for _ in range(1 if turn else USES_PER_KEY):
+                    tracker.ref(name).deref()
             begin = perf_counter_ns()
             snapshot = tracker.snapshot()
             taken = perf_counter_ns()
             sum(entry.count for _, _, entry in snapshot.walk())
             take_ns.append(taken - begin)
             read_ns.append(perf_counter_ns() - taken)
-        yield keys, min(take_ns) / 1_000, min(read_ns) / 1_000
+        yield keys, min(take_ns), min(read_ns)
 
 
 def bytes_per_key(uses: int, keys: int = 1_000) -> float:
@@ -240,34 +151,86 @@ def bytes_per_key(uses: int, keys: int = 1_000) -> float:
     return size / keys
 
 
-def verdicts(pairs: dict[str, float]) -> Iterator[tuple[bool, str]]:
+def in_threads(use: Callable[[], object], threads: int, uses: int = 40_000) -> float:
+    """Return the nanoseconds of the clock on the wall per use while so many threads share the uses."""
+
+    def work() -> None:
+        barrier.wait()
+        for _ in range(uses // threads):
+            use()
+
+    best = float("inf")
+    for _ in range(3):
+        barrier = threading.Barrier(threads + 1)
+        started = [threading.Thread(target=work) for _ in range(threads)]
+        for thread in started:
+            thread.start()
+        barrier.wait()
+        begin = perf_counter_ns()
+        for thread in started:
+            thread.join()
+        best = min(best, (perf_counter_ns() - begin) / uses)
+    return best
+
+
+def thread_rows() -> Iterator[tuple[int, float, float]]:
+    """Yield numbers of threads, and what a use costs with this tracker and with a lock and a dict by hand."""
+    tracker = goref.Tracker()
+    timer = LockedTimer()
+
+    def own() -> None:
+        with tracker.ref("key"):
+            pass
+
+    def by_hand() -> None:
+        with timer.time("key"):
+            pass
+
+    for threads in (1, 2, 4, MOST_THREADS):
+        yield threads, in_threads(own, threads), in_threads(by_hand, threads)
+
+
+def verdicts(ns: dict[str, float], snapshot_ns: float, key_bytes: float) -> Iterator[tuple[bool, str]]:
     """Yield whether each bar is met, and the line that says so."""
-    for name, bar in BARS.items():
-        yield pairs[name] <= bar, f"{name}: {pairs[name]:.2f} clock pairs, at most {bar}"
-    peer = pairs.get(HISTOGRAM)
-    if peer is not None:
-        factor = peer / pairs["with"]
-        bar = FASTER_THAN_PROMETHEUS
-        yield (
-            factor >= bar,
-            f"with: {factor:.2f} times as fast as prometheus_client's Histogram, at least {bar}",
-        )
+    bars = BARS[goref.engine]
+    pair_ns = ns["clock pair"]
+    figures = {
+        "with, in clock pairs": (ns["with"] / pair_ns, bars.with_block),
+        "ref/deref, in clock pairs": (ns["ref/deref"] / pair_ns, bars.ref_deref),
+        f"decorated call, of {WRAPPER}": (ns["decorated call"] / ns[WRAPPER], bars.decorator),
+        "disabled with, in clock pairs": (ns["disabled with"] / pair_ns, bars.disabled),
+        "snapshot of 1000 keys, in clock pairs": (snapshot_ns / pair_ns, bars.snapshot),
+        "recording a span, in clock pairs": ((ns["recorded with"] - ns["with"]) / pair_ns, bars.span),
+        "bytes of a key after 1000 uses": (key_bytes, bars.key_bytes),
+    }
+    for name, (figure, bar) in figures.items():
+        yield figure <= bar, f"{name}: {figure:.2f}, at most {bar:.2f}"
+    if HISTOGRAM in ns:
+        factor, bar = ns[HISTOGRAM] / ns["with"], bars.faster_than_histogram
+        yield factor >= bar, f"with, against {HISTOGRAM}: {factor:.2f} times as fast, at least {bar:.2f}"
 
 
 def main() -> int:
     """Measure, print, and return the exit status."""
-    print(f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}")
-    loops = {"clock pair": clock_pairs, **own_loops(goref.Tracker()), **peer_loops()}
-    best = best_ns(loops)
-    best["decorator"] = best["decorated call"] - best["bare call"]
-    pairs = {name: ns / best["clock pair"] for name, ns in best.items()}
-    for name, ns in best.items():
-        print(f"{name:40} {ns:8.0f} ns {pairs[name]:7.2f} clock pairs")
-    for keys, take_us, read_us in snapshot_rows():
-        print(f"snapshot of {keys:7} keys: {take_us:9.0f} us; reading every figure: {read_us:9.0f} us")
-    for uses in (1, 1_000):
-        print(f"memory of a key after {uses:4} uses: {bytes_per_key(uses):6.0f} bytes")
-    results = list(verdicts(pairs))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--go", type=Path, metavar="DIR", help="a checkout of Go's goref to measure too")
+    checkout: Path | None = parser.parse_args().go
+    version = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
+    print(f"{version}, the engine in {goref.engine}")
+    loops = {"clock pair": clock_pairs, **own_loops(goref.Tracker()), "recorded with": recording_loop()}
+    ns = best_ns(loops | peer_loops())
+    for name, one_ns in (ns | (go_results(checkout) if checkout else {})).items():
+        print(f"{name:40} {one_ns:8.0f} ns {one_ns / ns['clock pair']:7.2f} clock pairs")
+    for threads, own_ns, by_hand_ns in thread_rows():
+        print(f"with in {threads} threads: {own_ns:8.0f} ns; a lock and a dict by hand: {by_hand_ns:8.0f} ns")
+    snapshots_ns = {}
+    for keys, take_ns, read_ns in snapshot_rows():
+        print(f"snapshot of {keys:7} keys: {take_ns / 1e3:9.0f} us; reading all: {read_ns / 1e3:9.0f} us")
+        snapshots_ns[keys] = take_ns
+    key_bytes = {uses: bytes_per_key(uses) for uses in (1, 1_000)}
+    for uses, size in key_bytes.items():
+        print(f"memory of a key after {uses:4} uses: {size:6.0f} bytes")
+    results = list(verdicts(ns, snapshots_ns[1_000], key_bytes[1_000]))
     for met, line in results:
         print(f"{'pass' if met else 'MISS'}  {line}")
     return 0 if all(met for met, _ in results) else 1

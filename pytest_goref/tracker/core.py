@@ -204,7 +204,8 @@ class Tracker:
     def snapshot(self) -> Snapshot:
         """Return a copy of this tracker and its children that contains everything the caller did before."""
         ts_ns = time.time_ns()
-        logs = {key: [*ledger.log] for key, ledger in self._ledgers.copy().items()}
+        ledgers = self._ledgers.copy()
+        logs = dict(zip(ledgers, [[*ledger.log] for ledger in ledgers.values()], strict=True))
         return Snapshot(logs, {name: child.snapshot() for name, child in self.children.items()}, ts_ns)
 
     def settle(self) -> None:
