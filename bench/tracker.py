@@ -1,8 +1,8 @@
 """What one tracked use costs, as a multiple of the two clock readings that no timer can do without.
 
 Run it with the interpreter in question: ``python bench/tracker.py``, and with ``GOREF_ENGINE=python`` for the
-other engine; ``--go DIR`` adds the benchmarks in a checkout of Go's goref. Everything is measured in turns in one
-run, each turn shorter than a time slice, and the best of the turns counts, so that a busy machine disturbs
+other engine; ``--go DIR`` adds the benchmarks in a checkout of Go's goref. Everything is measured in turns in
+one run, each turn shorter than a time slice, and the best of the turns counts, so that a busy machine disturbs
 little. It exits with 1 when a bar is missed.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 
     from tracker_peers import Loop
 
-TURNS = 300
-SNAPSHOT_TURNS = 15
-SNAPSHOT_KEYS = (100, 1_000, 100_000)
+TURNS = 600
+SNAPSHOT_TURNS = {100: 100, 1_000: 100, 100_000: 5}
+"""How often a snapshot is taken, by the number of keys."""
 USES_PER_KEY = 20
 MOST_THREADS = 8
 
@@ -121,11 +122,11 @@ def best_ns(loops: dict[str, Loop]) -> dict[str, float]:
 
 def snapshot_rows() -> Iterator[tuple[int, float, float]]:
     """Yield keys, and the nanoseconds to take a snapshot of them and to read all its figures."""
-    for keys in SNAPSHOT_KEYS:
+    for keys, turns in SNAPSHOT_TURNS.items():
         tracker = goref.Tracker()
         names = [f"package.module.function_{number}" for number in range(keys)]
         take_ns, read_ns = [], []
-        for turn in range(SNAPSHOT_TURNS):
+        for turn in range(turns):
             for name in names:  # what nothing happened to would be cheaper
                 for _ in range(1 if turn else USES_PER_KEY):
                     tracker.ref(name).deref()
@@ -139,7 +140,7 @@ def snapshot_rows() -> Iterator[tuple[int, float, float]]:
 
 
 def bytes_per_key(uses: int, keys: int = 1_000) -> float:
-    """Return the bytes that a key takes after so many uses, its name apart."""
+    """Return the bytes that a key takes after so many uses, its name apart, in a process that had none."""
     names = [f"package.module.function_{number}" for number in range(keys)]
     tracker = goref.Tracker()
     tracemalloc.start()
@@ -149,6 +150,16 @@ def bytes_per_key(uses: int, keys: int = 1_000) -> float:
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return size / keys
+
+
+def in_fresh_process(call: str) -> float:
+    """Return what a function of this module returns in a process of its own."""
+    program = f"import tracker; print(tracker.{call})"
+    here = Path(__file__).parent
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=here, capture_output=True, text=True, check=True
+    )
+    return float(ran.stdout)
 
 
 def in_threads(use: Callable[[], object], threads: int, uses: int = 40_000) -> float:
@@ -227,7 +238,7 @@ def main() -> int:
     for keys, take_ns, read_ns in snapshot_rows():
         print(f"snapshot of {keys:7} keys: {take_ns / 1e3:9.0f} us; reading all: {read_ns / 1e3:9.0f} us")
         snapshots_ns[keys] = take_ns
-    key_bytes = {uses: bytes_per_key(uses) for uses in (1, 1_000)}
+    key_bytes = {uses: in_fresh_process(f"bytes_per_key({uses})") for uses in (1, 1_000)}
     for uses, size in key_bytes.items():
         print(f"memory of a key after {uses:4} uses: {size:6.0f} bytes")
     results = list(verdicts(ns, snapshots_ns[1_000], key_bytes[1_000]))

@@ -58,7 +58,7 @@ def timed_by_hand(function: Callable[..., object]) -> Callable[..., object]:
         try:
             return function(*args, **kwargs)
         finally:
-            perf_counter_ns() - begin  # noqa: B018 - the least
+            perf_counter_ns() - begin
 
     return wrapper
 
@@ -223,8 +223,10 @@ def go_results(checkout: Path) -> dict[str, float]:
         check=False,
     )
     if ran.returncode:
-        print(f"skipped: go test failed in {checkout}: {(ran.stderr or ran.stdout).strip().splitlines()[-1]}")
+        last = (ran.stdout + ran.stderr).strip().splitlines()[-1:]
+        print(f"skipped: go test failed in {checkout}: {' '.join(last)}")
     best: dict[str, float] = {}
-    for name, ns in re.findall(r"^Benchmark(\S+)\s+\d+\s+([\d.]+) ns/op", ran.stdout, re.MULTILINE):
+    found = re.findall(r"^Benchmark(\S+)\s+\d+\s+([\d.]+) ns/op", ran.stdout, re.MULTILINE)
+    for name, ns in found:
         best[f"Go {name}"] = min(float(ns), best.get(f"Go {name}", float("inf")))
     return best

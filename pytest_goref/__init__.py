@@ -20,6 +20,7 @@ from __future__ import annotations
 from pytest_goref.errors import DoubleDerefWarning, GorefError, GorefWarning
 from pytest_goref.tracker import (
     Entry,
+    Recorder,
     Ref,
     Snapshot,
     Tracker,
@@ -29,10 +30,6 @@ from pytest_goref.tracker import (
     get_tracker,
     is_enabled,
 )
-
-TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
-if TYPE_CHECKING:
-    from pytest_goref.tracker.spans import Recorder
 
 __version__ = "0.1.0"
 
@@ -61,11 +58,3 @@ ref = _root.ref
 track = _root.track
 snapshot = _root.snapshot
 reset = _root.reset
-
-
-def __getattr__(name: str) -> object:
-    if name != "Recorder":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pytest_goref.tracker import engines  # noqa: PLC0415 - few programs record
-
-    return engines.Recorder

@@ -44,7 +44,7 @@ def test_the_tracker_loads_no_part_of_the_plugin(module: str) -> None:
     )
     threads, *loaded = done.stdout.split()
     assert threads == "1"
-    assert "pytest_goref.tracker.core" in loaded
+    assert "pytest_goref.tracker.engines" in loaded
     unwanted = {
         "_pytest",
         "dataclasses",

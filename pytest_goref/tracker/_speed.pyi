@@ -6,7 +6,7 @@ from pytest_goref.tracker.core import disable as disable
 from pytest_goref.tracker.core import enable as enable
 from pytest_goref.tracker.core import is_enabled as is_enabled
 from pytest_goref.tracker.ledger import Ref as Ref
-from pytest_goref.tracker.spans import Recorder as Recorder
+from pytest_goref.tracker.recorder import Recorder as Recorder
 
 class Copy:
     def __len__(self) -> int: ...

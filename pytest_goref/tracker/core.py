@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ParamSpec, TypeVar, overload
 
-    from pytest_goref.tracker.spans import Recorder
+    from pytest_goref.tracker.recorder import Recorder
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -229,7 +229,7 @@ class Tracker:
 
         """
         if recorder is not None:
-            from pytest_goref.tracker.spans import Recorder  # noqa: PLC0415 - few programs record
+            from pytest_goref.tracker.recorder import Recorder  # noqa: PLC0415 - few programs record
 
             if not isinstance(recorder, Recorder):
                 raise TypeError(f"a tracker records in a Recorder or in None, got {recorder!r}")

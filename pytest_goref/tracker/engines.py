@@ -21,18 +21,19 @@ if _asked not in ("", "c", "python"):
 if TYPE_CHECKING:
     from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled
     from pytest_goref.tracker.ledger import Ref
-    from pytest_goref.tracker.spans import Recorder
+    from pytest_goref.tracker.recorder import Recorder
 
     engine: str
     """``"c"`` or ``"python"``."""
 elif _asked == "python":
     from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled
     from pytest_goref.tracker.ledger import Ref
+    from pytest_goref.tracker.recorder import Recorder
 
     engine = "python"
 else:
     try:
-        from pytest_goref.tracker._speed import Ref, Tracker, disable, enable, is_enabled
+        from pytest_goref.tracker._speed import Recorder, Ref, Tracker, disable, enable, is_enabled
 
         engine = "c"
     except ImportError as error:
@@ -43,19 +44,11 @@ else:
             ) from error
         from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled
         from pytest_goref.tracker.ledger import Ref
+        from pytest_goref.tracker.recorder import Recorder
 
         engine = "python"
 
 _root = Tracker()
-
-
-def __getattr__(name: str) -> object:
-    """Return ``Recorder`` of the engine: few programs record, and each start would pay for that in Python."""
-    if name != "Recorder":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - as said
-
-    return import_module(f"pytest_goref.tracker.{'_speed' if engine == 'c' else 'spans'}").Recorder
 
 
 def get_tracker(*path: str) -> Tracker:

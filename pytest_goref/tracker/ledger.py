@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from pytest_goref.tracker.spans import Recorder
+    from pytest_goref.tracker.recorder import Recorder
 
 _FIRST_LIMIT = 32
 _LAST_LIMIT = 256

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from pytest_goref.tracker import core, ledger, spans
+from pytest_goref.tracker import core, ledger, recorder
 
 if TYPE_CHECKING:
     from pytest_goref import Snapshot, Tracker
@@ -65,12 +65,12 @@ def test_an_unknown_engine_is_an_error(asked: str) -> None:
 
 def test_both_engines_have_the_same_face() -> None:
     speed = pytest.importorskip("pytest_goref.tracker._speed", exc_type=ImportError)
-    pairs = [(core.Tracker, speed.Tracker), (ledger.Ref, speed.Ref), (spans.Recorder, speed.Recorder)]
+    pairs = [(core.Tracker, speed.Tracker), (ledger.Ref, speed.Ref), (recorder.Recorder, speed.Recorder)]
     hidden = {"__module__", "__slots__", "__init__", "__new__", "__weakref__", "__annotations__"}
     hidden |= {"__firstlineno__", "__static_attributes__"}
     for python, c in pairs:
         public = {name for name in vars(python) if not name.startswith("_") or name.startswith("__")} - hidden
-        if python is spans.Recorder:
+        if python is recorder.Recorder:
             public.remove("add")  # how the engine in Python writes
         missing = public - set(vars(c))
         assert not missing
@@ -100,7 +100,7 @@ class BothEngines(RuleBasedStateMachine):
             core.Tracker(clock_ns=lambda: self.now_ns),
             _speed.Tracker(clock_ns=lambda: self.now_ns),
         ]
-        self.recorders: list[Any] = [spans.Recorder(20), _speed.Recorder(20)]
+        self.recorders: list[Any] = [recorder.Recorder(20), _speed.Recorder(20)]
 
     def scopes(self, scope: tuple[str, ...]) -> list[Tracker]:
         return [tracker.child(*scope) for tracker in self.trackers]
@@ -149,8 +149,8 @@ class BothEngines(RuleBasedStateMachine):
 
     @rule(scope=SCOPES, on=st.booleans())
     def record(self, scope: tuple[str, ...], *, on: bool) -> None:
-        for tracker, recorder in zip(self.scopes(scope), self.recorders, strict=True):
-            tracker.record(recorder if on else None)
+        for tracker, its_recorder in zip(self.scopes(scope), self.recorders, strict=True):
+            tracker.record(its_recorder if on else None)
 
     @rule(scope=SCOPES)
     def settle(self, scope: tuple[str, ...]) -> None:
@@ -180,7 +180,7 @@ class BothEngines(RuleBasedStateMachine):
 
     @invariant()
     def the_spans_are_equal(self) -> None:
-        by_python, by_c = (recorder.spans() for recorder in self.recorders)
+        by_python, by_c = (one.spans() for one in self.recorders)
         assert by_c == by_python
 
 

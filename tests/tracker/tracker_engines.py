@@ -29,6 +29,8 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
         monkeypatch.setattr(goref, public, getattr(module, public))
     for public in ("ref", "track", "snapshot", "reset"):
         monkeypatch.setattr(goref, public, getattr(root, public))
+    recorders = import_module(MODULES[name].replace("core", "recorder"))
+    monkeypatch.setattr(goref, "Recorder", recorders.Recorder)
     monkeypatch.setattr(goref, "engine", name)
     monkeypatch.setattr(engines, "engine", name)
     monkeypatch.setattr(engines, "_root", root)
