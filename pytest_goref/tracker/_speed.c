@@ -208,7 +208,8 @@ typedef struct {
     Block *free_block;
     Chunk *chunks;
     Ref *uncounted; /* what ref() returns while tracking is disabled */
-    PyTypeObject *tracker_type, *ref_type, *ledger_type, *copy_type, *timed_type, *recorder_type, *gate_type;
+    PyTypeObject *tracker_type, *ref_type, *ledger_type, *copy_type, *timed_type, *recorder_type, *gate_type,
+        *stub_type, *uncounted_type;
     PyObject *entry_type, *snapshot_type;           /* classes in Python */
     PyObject *aside, *warn_of_second_end, *track;       /* functions in Python; track is loaded on first use */
     PyObject *add_ledger, *add_blocks, *refill, *snapshot;   /* functions in C that are called by aside */
@@ -316,6 +317,16 @@ typedef struct {
     vectorcallfunc vectorcall;
     PyObject *name;
 } Gate;
+
+/* What those of a reference that counts nothing are. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *result; /* borrowed: it lives as long as the module */
+} Stub;
+
+/* The ways through void keep compilers quiet about methods that take more than two arguments. */
+#define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
 static State *
 state_of(PyObject *module)
@@ -930,9 +941,9 @@ static PyType_Spec copy_spec = {
 static PyObject *ref_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
 
 static Ref *
-ref_allocate(State *state)
+ref_allocate(PyTypeObject *type)
 {
-    Ref *self = PyObject_New(Ref, state->ref_type);
+    Ref *self = PyObject_New(Ref, type);
     if (self == NULL)
         return NULL;
     self->vectorcall = ref_vectorcall;
@@ -965,7 +976,7 @@ speed_refill(PyObject *module, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_U
 {
     State *state = state_of(module);
     for (int i = 0; i < REFILL; i++) {
-        Ref *made = ref_allocate(state);
+        Ref *made = ref_allocate(state->ref_type);
         if (made == NULL)
             return NULL;
         ref_release(state, made);
@@ -1175,8 +1186,57 @@ static PyType_Slot ref_slots[] = {
 static PyType_Spec ref_spec = {
     .name = "pytest_goref.tracker._speed.Ref",
     .basicsize = sizeof(Ref),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = ref_slots,
+};
+
+/* ---- what ref() returns while tracking is disabled -------------------------------------------------------- */
+
+/* There is one for each interpreter, so that its methods need no instance and are no descriptors. */
+static PyObject *
+stub_vectorcall(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(names))
+{
+    return Py_NewRef(((Stub *)self)->result);
+}
+
+static void
+stub_dealloc(Stub *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef stub_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Stub, vectorcall), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot stub_slots[] = {
+    {Py_tp_doc, "How what counts nothing is entered and left."},
+    {Py_tp_dealloc, stub_dealloc},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, stub_members},
+    {0, NULL},
+};
+
+static PyType_Spec stub_spec = {
+    .name = "pytest_goref.tracker._speed.Stub",
+    .basicsize = sizeof(Stub),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = stub_slots,
+};
+
+static PyType_Slot uncounted_slots[] = {
+    {Py_tp_doc, "What ``ref`` returns while tracking is disabled: it does nothing, any number of times."},
+    {0, NULL},
+};
+
+static PyType_Spec uncounted_spec = {
+    .name = "pytest_goref.tracker._speed.Uncounted",
+    .basicsize = sizeof(Ref),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = uncounted_slots,
 };
 
 /* ---- what __enter__ and __exit__ are --------------------------------------------------------------------- */
@@ -1193,7 +1253,7 @@ gate_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *
 {
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
     State *state = PyType_GetModuleState(Py_TYPE(self));
-    if (nargs < 1 || state == NULL || !Py_IS_TYPE(args[0], state->ref_type))
+    if (nargs < 1 || state == NULL || !PyObject_TypeCheck(args[0], state->ref_type))
         return PyErr_Format(PyExc_TypeError, "%S() needs a Ref", ((Gate *)self)->name);
     return ref_vectorcall(args[0], args + 1, (size_t)(nargs - 1), names);
 }
@@ -1749,9 +1809,6 @@ tracker_get_children(Tracker *self, void *Py_UNUSED(closure))
     return PyDict_Copy(self->children);
 }
 
-/* The ways through void keep compilers quiet about methods that take more than two arguments. */
-#define METHOD(function) ((PyCFunction)(void (*)(void))(function))
-
 static PyObject *
 tracker_get_is_on(Tracker *self, void *Py_UNUSED(closure))
 {
@@ -2100,6 +2157,35 @@ add_gate(State *state, const char *name)
     return status;
 }
 
+/* Give what counts nothing a method that always returns the same. */
+static int
+add_stub(State *state, const char *name, PyObject *result)
+{
+    Stub *stub = PyObject_New(Stub, state->stub_type);
+    if (stub == NULL)
+        return -1;
+    stub->vectorcall = stub_vectorcall;
+    stub->result = result;
+    make_immortal((PyObject *)stub);
+    int status = PyObject_SetAttrString((PyObject *)state->uncounted_type, name, (PyObject *)stub);
+    Py_DECREF(stub);
+    return status;
+}
+
+/* Make what ref() returns while tracking is disabled, and its type. */
+static int
+add_uncounted(PyObject *module, State *state)
+{
+    PyObject *base = (PyObject *)state->ref_type;
+    state->uncounted_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &uncounted_spec, base);
+    state->uncounted = state->uncounted_type ? ref_allocate(state->uncounted_type) : NULL;
+    if (state->uncounted == NULL)
+        return -1;
+    make_immortal((PyObject *)state->uncounted);
+    return add_stub(state, "__enter__", (PyObject *)state->uncounted) < 0 ? -1
+                                                                            : add_stub(state, "__exit__", Py_None);
+}
+
 static int
 add_types(PyObject *module, State *state)
 {
@@ -2109,7 +2195,8 @@ add_types(PyObject *module, State *state)
         add_type(module, &state->ledger_type, &ledger_spec, 0) < 0 ||
         add_type(module, &state->copy_type, &copy_spec, 0) < 0 ||
         add_type(module, &state->timed_type, &timed_spec, 0) < 0 ||
-        add_type(module, &state->gate_type, &gate_spec, 0) < 0)
+        add_type(module, &state->gate_type, &gate_spec, 0) < 0 ||
+        add_type(module, &state->stub_type, &stub_spec, 0) < 0)
         return -1;
     return add_gate(state, "__enter__") < 0 || add_gate(state, "__exit__") < 0 ? -1 : 0;
 }
@@ -2141,10 +2228,9 @@ speed_exec(PyObject *module)
         take(&state->invalid_value_error, "pytest_goref.errors", "InvalidValueError") < 0 ||
         take(&state->native_clock, "time", "perf_counter_ns") < 0 ||
         !(state->time_module = PyImport_ImportModule("time")) || add_types(module, state) < 0 ||
-        add_steps(module, state) < 0 || !(state->uncounted = ref_allocate(state)))
+        add_steps(module, state) < 0)
         return -1;
-    make_immortal((PyObject *)state->uncounted);
-    return 0;
+    return add_uncounted(module, state);
 }
 
 static int
@@ -2161,6 +2247,8 @@ speed_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->timed_type);
     Py_VISIT(state->recorder_type);
     Py_VISIT(state->gate_type);
+    Py_VISIT(state->stub_type);
+    Py_VISIT(state->uncounted_type);
     Py_VISIT(state->entry_type);
     Py_VISIT(state->snapshot_type);
     Py_VISIT(state->aside);
@@ -2218,6 +2306,8 @@ speed_free(void *module)
     Py_CLEAR(state->timed_type);
     Py_CLEAR(state->recorder_type);
     Py_CLEAR(state->gate_type);
+    Py_CLEAR(state->stub_type);
+    Py_CLEAR(state->uncounted_type);
     Py_CLEAR(state->entry_type);
     Py_CLEAR(state->snapshot_type);
     Py_CLEAR(state->time_module);
