@@ -2,8 +2,8 @@
 
 Run it with the interpreter in question: ``python bench/tracker.py``, and with ``GOREF_ENGINE=python`` for the
 other engine; ``--go DIR`` adds the benchmarks in a checkout of Go's goref. Everything is measured in turns in
-one run, each turn shorter than a time slice, and the best of the turns counts, so that a busy machine disturbs
-little. It exits with 1 when a bar is missed.
+one run, each shorter than a time slice, and the best of them counts, so that a busy machine disturbs little.
+It exits with 1 when a bar is missed.
 """
 
 from __future__ import annotations

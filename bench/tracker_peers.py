@@ -210,7 +210,7 @@ def peer_loops() -> dict[str, Loop]:
 
 
 def go_results(checkout: Path) -> dict[str, float]:
-    """Return the nanoseconds of each benchmark in a checkout of Go's goref; nothing when ``go`` is missing."""
+    """Return the nanoseconds of each benchmark in a checkout of Go's goref; nothing without ``go``."""
     go = shutil.which("go")
     if go is None:
         print("skipped: go is not installed")
