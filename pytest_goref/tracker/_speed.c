@@ -1227,7 +1227,20 @@ static PyType_Spec stub_spec = {
     .slots = stub_slots,
 };
 
+static PyObject *
+uncounted_deref(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(nothing))
+{
+    Py_RETURN_NONE;
+}
+
+/* That of a reference would do the same, but the interpreter calls only a type's own methods the fast way. */
+static PyMethodDef uncounted_methods[] = {
+    {"deref", uncounted_deref, METH_NOARGS, "deref($self, /)\n--\n\nDo nothing."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyType_Slot uncounted_slots[] = {
+    {Py_tp_methods, uncounted_methods},
     {Py_tp_doc, "What ``ref`` returns while tracking is disabled: it does nothing, any number of times."},
     {0, NULL},
 };
