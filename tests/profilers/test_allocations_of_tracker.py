@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tracker_engines import engine  # noqa: F401 - every test runs with both engines
 
 import pytest_goref as goref
 from pytest_goref.metrics import ALLOCATION_COUNT
