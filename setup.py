@@ -20,6 +20,7 @@ SPEED = Extension(
     ["pytest_goref/tracker/_speed.c"],
     define_macros=[("GOREF_ABI3", "1")] if ABI3 else [],
     extra_compile_args=[] if sys.platform == "win32" else ["-std=c11"],
+    libraries=["dl"] if sys.platform.startswith("linux") else [],  # of its own before glibc 2.34
     optional=True,
     py_limited_api=ABI3,
 )
