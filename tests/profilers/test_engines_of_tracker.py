@@ -74,6 +74,11 @@ def load(tracker):
 """
 
 
+def fewest_calls_with(engine: str, file: Path) -> dict[str, int]:
+    """Return the calls of three tries that no other thread has added to: from 3.12 on cProfile sees them all."""
+    return min((calls_with(engine, file) for _ in range(3)), key=lambda counted: sum(counted.values()))
+
+
 def calls_with(engine: str, file: Path) -> dict[str, int]:
     module = import_module(engine)
     namespace: dict[str, Any] = {}
@@ -92,8 +97,8 @@ def test_calls_are_the_same_with_both_engines(tmp_path: Path) -> None:
     pytest.importorskip("pytest_goref.tracker._speed", exc_type=ImportError)
     file = tmp_path / "using.py"
     file.write_text(PROJECT, encoding="utf-8")
-    by_python = calls_with("pytest_goref.tracker.core", file)
-    assert calls_with("pytest_goref.tracker._speed", file) == by_python
+    by_python = fewest_calls_with("pytest_goref.tracker.core", file)
+    assert fewest_calls_with("pytest_goref.tracker._speed", file) == by_python
     assert by_python["json"] == 1
     assert not [subject for subject in by_python if "goref" in subject]
     assert "time.perf_counter_ns" not in by_python
