@@ -75,7 +75,7 @@ def load(tracker):
 
 
 def fewest_calls_with(engine: str, file: Path) -> dict[str, int]:
-    """Return the calls of three tries that no other thread has added to: from 3.12 on cProfile sees them all."""
+    """Return the calls of a try that no other thread has added to: from 3.12 on cProfile sees all."""
     return min((calls_with(engine, file) for _ in range(3)), key=lambda counted: sum(counted.values()))
 
 
