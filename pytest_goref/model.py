@@ -111,7 +111,7 @@ class Environment:
 
     @property
     def platform(self) -> str:
-        """Processor architecture and operating system: allocations compare only within one."""
+        """Processor, operating system and engine of the tracker: allocations compare only within one."""
         return self.machine.partition(",")[0]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_goref import __version__, engine, environment
+from pytest_goref import __version__, environment
 from pytest_goref.environment import current_commit, current_environment
 from pytest_goref.model import KERNEL_VERSION
 
@@ -56,6 +56,7 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """Replace this machine by one of which everything is known."""
     monkeypatch.setattr(environment, "_ROOT", tmp_path)
+    monkeypatch.setattr(environment, "engine", "c")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 5}, raising=False)
     for name, value in {
         "machine": "x86_64",
@@ -87,10 +88,17 @@ def test_the_environment_is_this_interpreter_on_this_machine() -> None:
 def test_a_fingerprint_says_what_durations_depend_on(machine: Machine) -> None:
     assert machine.fingerprint == (
         "Fast One @ 3 GHz (6/143/8), 2 CPUs, virtual machine; Linux x86_64; "
-        f"CPython 3.12.1 build f3a43e51; pytest-goref {__version__} engine {engine} kernels {KERNEL_VERSION}"
+        f"CPython 3.12.1 build f3a43e51; pytest-goref {__version__} engine c kernels {KERNEL_VERSION}"
     )
     assert machine.environment.machine == "x86_64 Linux, Fast; One, @ 3 GHz (2 CPUs)"
     assert machine.environment.platform == "x86_64 Linux"
+
+
+def test_what_the_tracker_in_python_allocates_is_another_platforms(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "engine", "python")
+    assert machine.environment.platform == "x86_64 Linux with the tracker in Python"
 
 
 @pytest.mark.parametrize(
