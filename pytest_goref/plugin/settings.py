@@ -26,6 +26,7 @@ from pytest_goref.plugin.request import (
 )
 from pytest_goref.quantity import Unit, parse_quantity
 from pytest_goref.store.artifacts import DEFAULT_MOST_BYTES
+from pytest_goref.tracker.engines import problem as engine_problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,9 +75,11 @@ def read_settings(config: pytest.Config) -> Settings:
     """Return the settings of a session.
 
     Raises:
-        InvalidValueError: an option or ini value is wrong; the message names it.
+        InvalidValueError: an option, ini value or environment variable is wrong; the message names it.
 
     """
+    if engine_problem:
+        raise InvalidValueError(engine_problem)
     rules = Rules.default()
     for given in (_ini, _option):
         for severity in (Severity.WARN, Severity.FAIL):

@@ -1,5 +1,8 @@
 """Which engine counts: the one in C where it was built, else the one in Python; ``GOREF_ENGINE`` forces one.
 
+What cannot be forced is told by a warning, and another engine counts, as no program
+stops for a wrong variable. A session of pytest that measures is refused.
+
 PYTEST_DONT_REWRITE: an application may import this module before pytest starts.
 """
 
@@ -7,16 +10,14 @@ from __future__ import annotations
 
 import os
 
-from pytest_goref.errors import InvalidValueError
-
 TYPE_CHECKING = False  # importing typing would cost every start of pytest milliseconds
 
 _VARIABLE = "GOREF_ENGINE"
 _asked = os.environ.get(_VARIABLE, "")
+problem = ""
+"""Why the engine is not the one that was asked for, "" when it is."""
 if _asked not in ("", "c", "python"):
-    raise InvalidValueError(
-        f"{_VARIABLE} must be 'c' or 'python', got {_asked!r}; unset it for the faster one"
-    )
+    problem = f"{_VARIABLE} must be 'c' or 'python', got {_asked!r}; unset it for the faster one"
 
 if TYPE_CHECKING:
     from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled
@@ -37,16 +38,23 @@ else:
 
         engine = "c"
     except ImportError as error:
-        if _asked:
-            raise ImportError(
+        if _asked == "c":
+            problem = (
                 f"{_VARIABLE} asks for the engine in C, which cannot be loaded ({error}); "
                 "install pytest-goref where a C compiler is, or unset the variable"
-            ) from error
+            )
         from pytest_goref.tracker.core import Tracker, disable, enable, is_enabled
         from pytest_goref.tracker.ledger import Ref
         from pytest_goref.tracker.recorder import Recorder
 
         engine = "python"
+
+if problem:
+    import warnings
+
+    from pytest_goref.errors import GorefWarning
+
+    warnings.warn(f"{problem}. The engine in {engine.title()} counts", GorefWarning, stacklevel=2)
 
 _root = Tracker()
 
@@ -64,4 +72,14 @@ def get_tracker(*path: str) -> Tracker:
     return _root.child(*path)
 
 
-__all__ = ["Recorder", "Ref", "Tracker", "disable", "enable", "engine", "get_tracker", "is_enabled"]
+__all__ = [
+    "Recorder",
+    "Ref",
+    "Tracker",
+    "disable",
+    "enable",
+    "engine",
+    "get_tracker",
+    "is_enabled",
+    "problem",
+]

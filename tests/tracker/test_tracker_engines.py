@@ -16,6 +16,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from pytest_goref.tracker import core, ledger, recorder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_goref import Snapshot, Tracker
 
 HAS_C = find_spec("pytest_goref.tracker._speed") is not None
@@ -48,19 +50,41 @@ def test_the_engine_in_python_is_taken_when_asked_for_or_without_the_other(
     assert told(program, asked).stdout.split() == ["python", "pytest_goref.tracker.core"]
 
 
-def test_an_engine_that_does_not_load_is_an_error_where_it_is_asked_for() -> None:
-    last = told(HIDDEN + ENGINE, "c").stderr.splitlines()[-1]
-    assert last.startswith("ImportError: GOREF_ENGINE asks for the engine in C, which cannot be loaded (")
-    assert last.endswith("; install pytest-goref where a C compiler is, or unset the variable")
+def test_an_engine_that_is_asked_for_and_does_not_load_is_told_and_the_other_counts() -> None:
+    program = told(HIDDEN + ENGINE, "c")
+    assert program.stdout.split() == ["python", "pytest_goref.tracker.core"]
+    warning = program.stderr.splitlines()[0]
+    assert ": GorefWarning: GOREF_ENGINE asks for the engine in C, which cannot be loaded (" in warning
+    assert warning.endswith("is, or unset the variable. The engine in Python counts")
 
 
 @pytest.mark.parametrize("asked", ["C", "rust"])
-def test_an_unknown_engine_is_an_error(asked: str) -> None:
-    last = told(ENGINE, asked).stderr.splitlines()[-1]
-    assert last == (
-        "pytest_goref.errors.InvalidValueError: "
-        f"GOREF_ENGINE must be 'c' or 'python', got {asked!r}; unset it for the faster one"
+def test_an_unknown_engine_is_told_and_another_counts(asked: str) -> None:
+    program = told(ENGINE, asked)
+    assert program.stdout == told(ENGINE, None).stdout
+    assert (
+        f": GorefWarning: GOREF_ENGINE must be 'c' or 'python', got {asked!r}; unset it for the faster one. "
+        "The engine in "
+    ) in program.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)])
+def test_a_session_that_measures_is_refused_with_an_unknown_engine(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it(): pass\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "--rootdir=.", *options]
+    environment = {**os.environ, "GOREF_ENGINE": "rust"}
+    off, on = (
+        subprocess.run(
+            [*command, *more], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+        )
+        for more in ((), ("--goref",))
     )
+    assert off.returncode == pytest.ExitCode.OK
+    assert on.returncode == pytest.ExitCode.USAGE_ERROR
+    told_last = on.stderr.strip().splitlines()[-1]
+    assert told_last.startswith("ERROR: goref: GOREF_ENGINE must be 'c' or 'python', got 'rust'; unset it")
 
 
 def test_both_engines_have_the_same_face() -> None:
