@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +86,15 @@ def calls_with(engine: str, file: Path) -> dict[str, int]:
     exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), namespace)  # noqa: S102 - project code
     use = namespace["load"](module.Tracker())
     use()
-    running = CallsProfiler(Places(file.parent)).start()
+    gc.disable()  # Hypothesis has a callback that is called when garbage is collected
     try:
-        use()
+        running = CallsProfiler(Places(file.parent)).start()
+        try:
+            use()
+        finally:
+            observation = running.stop()
     finally:
-        observation = running.stop()
+        gc.enable()
     return dict(observation.counted[CALLS])
 
 
