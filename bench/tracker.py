@@ -59,15 +59,15 @@ class Bars(NamedTuple):
     """How many times faster than prometheus_client's ``Histogram.time()`` a ``with`` must be."""
     snapshot: float
     """Of 1 000 keys that were all used since the last one."""
-    span: float
-    """What recording adds."""
-    key_bytes: float
+    span: float | None
+    """What recording adds; None where it is shown and nothing was promised."""
+    key_bytes: float | None
 
 
 # A clock pair took 148 ns where the bars of snapshots (100 and 250 us) and of a span (60 ns) were set.
 BARS = {
     "c": Bars(1.0, 0.85, 0.5, 0.5, 8.0, 100_000 / 148, 60 / 148, 400),
-    "python": Bars(7.0, 5.5, 4.5, 2.0, 2.0, 250_000 / 148, 7.0, 8_000),
+    "python": Bars(7.0, 5.5, 4.5, 2.0, 2.0, 250_000 / 148, None, None),
 }
 
 
@@ -218,11 +218,12 @@ def verdicts(ns: dict[str, float], snapshot_ns: float, key_bytes: float) -> Iter
         "recording a span, in clock pairs": ((ns["recorded with"] - ns["with"]) / pair_ns, bars.span),
         "bytes of a key after 1000 uses": (key_bytes, bars.key_bytes),
     }
-    for name, (figure, bar) in figures.items():
-        yield figure <= bar, f"{name}: {figure:.2f}, at most {bar:.2f}"
+    for name, (figure, most) in figures.items():
+        if most is not None:
+            yield figure <= most, f"{name}: {figure:.2f}, at most {most:.2f}"
     if HISTOGRAM in ns:
-        factor, bar = ns[HISTOGRAM] / ns["with"], bars.faster_than_histogram
-        yield factor >= bar, f"with, against {HISTOGRAM}: {factor:.2f} times as fast, at least {bar:.2f}"
+        factor, least = ns[HISTOGRAM] / ns["with"], bars.faster_than_histogram
+        yield factor >= least, f"with, against {HISTOGRAM}: {factor:.2f} times as fast, at least {least:.2f}"
 
 
 def main() -> int:
