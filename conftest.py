@@ -28,8 +28,8 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProces
     return subprocess.run(  # noqa: S603 - our own example
         [sys.executable, EXAMPLES / "tour.py"],
         cwd=tmp_path_factory.mktemp("tour"),
-        # With the engine in C the table names one caller more.
-        env=environment | {"COLUMNS": "80", "GOREF_ENGINE": "python"},
+        # The engine in Python names one caller less, so that the tour is shown with the one in C.
+        env=environment | {"COLUMNS": "80", "GOREF_ENGINE": "c"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
